@@ -1,0 +1,427 @@
+"""
+The nouns, in the order they travel: snapshot, contact, evaluation, decision, change, plan, intent, outcome, entry.
+
+All are frozen values. Instants are aware UTC. Ids are the portal's texts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NewType, TypeAlias
+
+ContactId = NewType("ContactId", str)
+RunId = NewType("RunId", str)
+PlanId = NewType("PlanId", str)
+Stage: TypeAlias = str  # the portal's internal name; custom stages are digits
+Json: TypeAlias = Mapping[str, Any]  # what goes into the trail as JSON; canonical form in store/audit.py
+
+_EMPTY: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """The portal's object types that crmsync reads; values are the plural names used in paths."""
+
+    CONTACT = "contacts"
+    COMPANY = "companies"
+    DEAL = "deals"
+    CALL = "calls"
+    EMAIL = "emails"
+    MEETING = "meetings"
+    NOTE = "notes"
+    TASK = "tasks"
+    COMMUNICATION = "communications"
+
+
+ENGAGEMENTS: tuple[Kind, ...] = (
+    Kind.CALL,
+    Kind.EMAIL,
+    Kind.MEETING,
+    Kind.NOTE,
+    Kind.TASK,
+    Kind.COMMUNICATION,
+)
+
+# --- what a contact is ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """
+    One thing that happened with a contact.
+
+    Attributes:
+        source: `calls`, `emails`, `meetings`, `notes`, `tasks`, `communications`, `forms`, `pages` or `counter`.
+        at: when; None when the portal's instant is not readable (dropped with a finding).
+        attributes: as in the definition language, section 5, e.g. `direction`, `duration` in seconds.
+        of: counter only: `contact.<property>`.
+        count: how many events this stands for; 1 but for counters.
+    """
+
+    source: str
+    at: datetime | None
+    attributes: Mapping[str, str | float | None] = _EMPTY
+    of: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """A deal of a contact: `state` is open, won or lost; `amount` the raw text, None when there is none."""
+
+    state: str
+    amount: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """
+    All that an evaluation may know about one contact: section 11 of the definition language as a value.
+
+    Attributes:
+        properties: raw texts of the contact, by property name; a missing key and None are both unknown.
+        company: raw texts of its primary company; None when there is none.
+        events: any order; date events are not here, they come from the contact's property.
+        stage_entered_at: when the current lifecycle stage was entered; None when nobody knows.
+    """
+
+    id: ContactId
+    properties: Mapping[str, str | None] = _EMPTY
+    company: Mapping[str, str | None] | None = None
+    deals: tuple[Deal, ...] = ()
+    events: tuple[Event, ...] = ()
+    stage_entered_at: datetime | None = None
+
+
+# --- what the portal shows --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """The other end of an association; `is_primary` only ever for a contact's company."""
+
+    id: str
+    is_primary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    One contact, company, deal or engagement as the portal showed it, in crmsync's words.
+
+    Attributes:
+        modified_at: the portal's modification instant (the property that searches go by).
+        properties: raw texts of the properties asked for; None: known to have no value.
+        emails: contacts: primary and additional addresses, trimmed and casefolded, for matching form submissions.
+        stage_entered_at: contacts: entry into the current stage, from the best property the portal has.
+        merged_ids: contacts: ids that were merged into this one.
+        event: engagements: the event it is.
+        deal: deals: state and amount.
+        associations: by kind, as far as they were asked for; a kind that is absent was not asked for.
+    """
+
+    kind: Kind
+    id: str
+    modified_at: datetime
+    properties: Mapping[str, str | None] = _EMPTY
+    archived: bool = False
+    emails: tuple[str, ...] = ()
+    stage_entered_at: datetime | None = None
+    merged_ids: tuple[str, ...] = ()
+    event: Event | None = None
+    deal: Deal | None = None
+    associations: Mapping[Kind, tuple[Association, ...]] = _EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A search hit: only who and when; values are read apart, because search values can be stale."""
+
+    id: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One form submission. `id` is stable over repeated reads; `email` trimmed and casefolded, "" when absent."""
+
+    id: str
+    form_id: str
+    form: str
+    at: datetime | None
+    email: str
+    page: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """
+    One value of a property in the portal's history.
+
+    Attributes:
+        source: HubSpot's sourceType, e.g. CRM_UI.
+        source_id: HubSpot's sourceId, "" when there is none.
+        is_person: a person set it in the portal.
+        is_ours: it was written with our credential, as far as crmsync has learnt its app id.
+    """
+
+    value: str | None
+    at: datetime
+    source: str
+    source_id: str
+    is_person: bool = False
+    is_ours: bool = False
+
+    @property
+    def actor(self) -> str:
+        return f"{self.source} {self.source_id}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A counter property went up: `count` events of `contact.<property>` seen at `at`."""
+
+    contact: ContactId
+    property: str
+    at: datetime
+    count: int
+
+
+# --- what the definition says -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRef:
+    """Which definition decided: carried by every evaluation and entry. `sha256` is the content hash."""
+
+    id: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something present but unusable: reported, never guessed. Exactly one of fact and event is set, or neither."""
+
+    path: str
+    problem: str
+    fact: str | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    count: int = 0
+    satisfied: bool = False
+    missing: tuple[str, ...] = ()
+
+
+class Action(StrEnum):
+    PROMOTE = "promote"
+    DEMOTE = "demote"
+    KEEP = "keep"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """
+    What the definition says about one contact at one instant (definition language, sections 6 to 11).
+
+    Attributes:
+        fit, engagement, groups, points: rounded to 6 decimals.
+        gates: every gate id; None is unknown.
+        to: the stage the decision leads to; None unless it promotes or demotes.
+        via: which part of the target's rule was true: `enter` or `fast_track`; None without a target.
+        explanation: the arithmetic behind it; None unless it was asked for.
+    """
+
+    id: ContactId
+    as_of: datetime
+    definition: DefinitionRef
+    campaign: str | None
+    fit: float
+    engagement: float
+    groups: Mapping[str, float]
+    tier: str | None
+    level: str | None
+    grade: str | None
+    completeness: float
+    points: Mapping[str, float]
+    disqualified: tuple[str, ...]
+    evidence: Evidence
+    gates: Mapping[str, bool | None]
+    target: Stage | None
+    action: Action
+    to: Stage | None
+    code: str
+    outcome: str
+    track: str | None
+    findings: tuple[Finding, ...] = ()
+    stage: Stage | None = None
+    via: str | None = None
+    explanation: Json | None = None
+
+
+# --- what should change -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """
+    A contact of the mirror with what reconciling needs to know beyond the definition.
+
+    Attributes:
+        shown: the texts the portal was last seen to show for each property that crmsync writes.
+        stage_version: who set the current stage, when that was looked up; None: not known.
+    """
+
+    contact: Contact
+    shown: Mapping[str, str | None]
+    stage_version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    One property of one contact that should get a new value.
+
+    Attributes:
+        before: the value the decision saw; None when the portal never had one.
+            The write is sent only while the portal still shows it.
+        after: the value to send; "" clears the property.
+        cause: machine word of the decision (`promoted`, `score_moved`, ...), see cycle/reconcile.py.
+        reason: what to keep in the trail so that the value can be recomputed by hand.
+        step: 0, or 1 for a change that may be sent only after all of step 0 were applied:
+            a move backward is clear, then set, in two requests.
+    """
+
+    contact: ContactId
+    property: str
+    before: str | None
+    after: str
+    cause: str
+    reason: Json
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The numbers of a plan that the guard judges and a person reads."""
+
+    contacts: int = 0
+    evaluated: int = 0
+    changes: int = 0
+    promoted: int = 0
+    demoted: int = 0
+    held: int = 0
+    stages: Mapping[str, int] = field(default_factory=dict)  # "lead>marketingqualifiedlead" -> how many
+    causes: Mapping[str, int] = field(default_factory=dict)
+
+
+class PlanStatus(StrEnum):
+    OPEN = "open"  # being made, or shown and not yet decided
+    PARKED = "parked"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What one cycle wants to write. The changes themselves stay in the store, in order, and are read in slices.
+
+    Attributes:
+        as_of: the instant everything was evaluated at.
+        reasons: why the guard parked it, sentences with numbers; empty when it did not.
+        digest: SHA-256 over the ordered changes: the same changes, the same digest.
+    """
+
+    id: PlanId
+    run: RunId
+    as_of: datetime
+    definition: DefinitionRef
+    status: PlanStatus
+    tally: Tally
+    reasons: tuple[str, ...] = ()
+    digest: str = ""
+
+
+# --- what was done ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change as the trail recorded it before the portal was touched."""
+
+    seq: int
+    run: RunId
+    change: Change
+    at: datetime
+    definition: DefinitionRef | None = None
+
+
+class Result(StrEnum):
+    APPLIED = "applied"  # the portal's answer, or a read-back, shows the value we sent
+    FAILED = "failed"  # the portal refused, or answered and did not do it
+    ABANDONED = "abandoned"  # not sent: the value before is no longer there, or a person wants it otherwise
+    OPEN = "open"  # the answer was lost; settled by reading back
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What became of one intent.
+
+    Attributes:
+        problem: why it failed or was abandoned, one sentence without personal data; "" when applied.
+        contact: the id the portal answered with; differs from the change's when contacts were merged.
+        shown: the text the portal shows now, where it is known.
+    """
+
+    intent: Intent
+    result: Result
+    problem: str = ""
+    contact: ContactId | None = None
+    shown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """
+    An audit entry before the trail gives it number, instant and hash (architecture, section 7).
+
+    Attributes:
+        kind: `change.intended`, `run.started`, ... the kinds of section 7.
+        object, id: `contact` and its id; None for entries about a run or definition.
+        of: seq of the intent this is the outcome of.
+    """
+
+    kind: str
+    run: RunId | None = None
+    object: str | None = None
+    id: str | None = None
+    property: str | None = None
+    before: str | None = None
+    after: str | None = None
+    of: int | None = None
+    cause: str | None = None
+    definition: DefinitionRef | None = None
+    reason: Json | None = None
+    actor: str = "crmsync"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An audit entry as it stands in the trail; `draft` holds the fields that were given, the rest was added."""
+
+    seq: int
+    at: datetime
+    portal: str
+    draft: Draft
+    values_digest: str
+    prev: str
+    hash: str
