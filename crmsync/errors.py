@@ -135,7 +135,13 @@ class RateLimited(PortalError):
     """
 
     def __init__(
-        self, message: str, *, policy: str, retry_after_s: float, next_step: str = "", status: int | None = 429
+        self,
+        message: str,
+        *,
+        policy: str,
+        retry_after_s: float,
+        next_step: str = "",
+        status: int | None = 429,
     ) -> None:
         super().__init__(message, next_step=next_step, status=status)
         self.policy = policy

@@ -43,7 +43,7 @@ ENGAGEMENTS: tuple[Kind, ...] = (
     Kind.COMMUNICATION,
 )
 
-# --- what a contact is ------------------------------------------------------------------------------------------
+# --- what a contact is -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Contact:
     stage_entered_at: datetime | None = None
 
 
-# --- what the portal shows --------------------------------------------------------------------------------------
+# --- what the portal shows -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Signal:
     count: int
 
 
-# --- what the definition says -----------------------------------------------------------------------------------
+# --- what the definition says ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,7 @@ class Evaluation:
     explanation: Json | None = None
 
 
-# --- what should change -----------------------------------------------------------------------------------------
+# --- what should change ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +350,7 @@ class Plan:
     digest: str = ""
 
 
-# --- what was done ----------------------------------------------------------------------------------------------
+# --- what was done ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

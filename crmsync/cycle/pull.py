@@ -10,8 +10,8 @@ from crmsync.model import (
     ContactId,
     Draft,
     Kind,
-    Signal,
     Sighting,
+    Signal,
     Snapshot,
     Submission,
     Version,
@@ -84,12 +84,12 @@ class Portal(Protocol):
     def read(self, kind: Kind, ids: Sequence[str], *, properties: Sequence[str]) -> Reading:
         """Batch read any number of ids (100 a request), values from the primary store."""
 
-    def associations(
-        self, kind: Kind, to: Kind, ids: Sequence[str]
-    ) -> Mapping[str, tuple[Association, ...]]:
+    def associations(self, kind: Kind, to: Kind, ids: Sequence[str]) -> Mapping[str, tuple[Association, ...]]:
         """Read associations (1,000 a request), all of them; an id with none maps to ()."""
 
-    def history(self, property_name: str, ids: Sequence[ContactId]) -> Mapping[ContactId, tuple[Version, ...]]:
+    def history(
+        self, property_name: str, ids: Sequence[ContactId]
+    ) -> Mapping[ContactId, tuple[Version, ...]]:
         """Read a contact property's versions, newest first (50 contacts a request)."""
 
     def forms(self) -> tuple[Form, ...]:
