@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, NewType, TypeAlias
 
 ContactId = NewType("ContactId", str)
@@ -16,8 +15,6 @@ RunId = NewType("RunId", str)
 PlanId = NewType("PlanId", str)
 Stage: TypeAlias = str  # the portal's internal name; custom stages are digits
 Json: TypeAlias = Mapping[str, Any]  # what goes into the trail as JSON; canonical form in store/audit.py
-
-_EMPTY: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Kind(StrEnum):
@@ -61,7 +58,7 @@ class Event:
 
     source: str
     at: datetime | None
-    attributes: Mapping[str, str | float | None] = _EMPTY
+    attributes: Mapping[str, str | float | None] = field(default_factory=dict)
     of: str | None = None
     count: int = 1
 
@@ -87,7 +84,7 @@ class Contact:
     """
 
     id: ContactId
-    properties: Mapping[str, str | None] = _EMPTY
+    properties: Mapping[str, str | None] = field(default_factory=dict)
     company: Mapping[str, str | None] | None = None
     deals: tuple[Deal, ...] = ()
     events: tuple[Event, ...] = ()
@@ -124,14 +121,14 @@ class Snapshot:
     kind: Kind
     id: str
     modified_at: datetime
-    properties: Mapping[str, str | None] = _EMPTY
+    properties: Mapping[str, str | None] = field(default_factory=dict)
     archived: bool = False
     emails: tuple[str, ...] = ()
     stage_entered_at: datetime | None = None
     merged_ids: tuple[str, ...] = ()
     event: Event | None = None
     deal: Deal | None = None
-    associations: Mapping[Kind, tuple[Association, ...]] = _EMPTY
+    associations: Mapping[Kind, tuple[Association, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +183,44 @@ class Signal:
     property: str
     at: datetime
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One list page. `after` is where the next one starts; None: this was the last."""
+
+    snapshots: tuple[Snapshot, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    What a batch read brought.
+
+    Attributes:
+        snapshots: by the id that was asked for; a merged contact answers under another `snapshot.id`.
+        missing: ids the portal does not know (any more).
+        unreadable: id -> why: answers that are not what the API promises (findings, read again later).
+    """
+
+    snapshots: Mapping[str, Snapshot]
+    missing: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionPage:
+    """Submissions of one form, newest first."""
+
+    submissions: tuple[Submission, ...]
+    after: str | None
 
 
 # --- what the definition says ----------------------------------------------------------------------------
@@ -425,3 +460,86 @@ class Entry:
     values_digest: str
     prev: str
     hash: str
+
+
+# --- what a page of news brings into the mirror -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """
+    How far a stream has been read.
+
+    Attributes:
+        stream: `contacts`, `calls`, ..., `forms:<id>`.
+        until: everything modified up to here (portal's clock) has been taken; None before the first sweep is complete.
+        after: inside an unfinished sweep: where its next list page starts.
+        sweep: number of the sweep (full list) under way or done last.
+        sweep_started_at: portal's clock when that sweep began: the first `until` after it.
+    """
+
+    stream: str
+    until: datetime | None = None
+    after: str | None = None
+    sweep: int = 0
+    sweep_started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A contact, company, deal or engagement that is no longer there; `into`: merged into this contact."""
+
+    kind: Kind
+    id: str
+    into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """
+    A page of news: taken whole, in one transaction with its audit entries and its cursor, or not at all.
+
+    Attributes:
+        snapshots: what the portal shows now; associations replace the known ones of the kinds they name.
+        due: contacts, companies, deals and engagements whose news changes an evaluation: every contact associated
+            with one, before or after this intake, is evaluated again; so is every contact that a new submission's
+            e-mail address belongs to.
+        versions: who set the current stage, for contacts where that was looked up.
+        gone: deleted, archived or merged away.
+        entries: audit drafts (`change.foreign`, `contact.merged`, `contact.deleted`, `finding`).
+        cursor: the stream's new position.
+        sweep: the snapshots' sweep number, when they come from a full list.
+    """
+
+    snapshots: tuple[Snapshot, ...] = ()
+    submissions: tuple[Submission, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    due: tuple[tuple[Kind, str], ...] = ()
+    versions: Mapping[ContactId, Version] = field(default_factory=dict)
+    gone: tuple[Gone, ...] = ()
+    entries: tuple[Draft, ...] = ()
+    cursor: Cursor | None = None
+    sweep: int | None = None
+
+
+# --- what crmsync writes ----------------------------------------------------------------------------------
+
+STAGE = "lifecyclestage"  # the property of the portal that holds the stage
+
+
+class Own(StrEnum):
+    """The portal properties that crmsync owns, in the order a plan lists them (types in portal/schema.py)."""
+
+    FIT = "crmsync_fit"
+    ENGAGEMENT = "crmsync_engagement"
+    GRADE = "crmsync_grade"
+    OUTCOME = "crmsync_outcome"
+    TRACK = "crmsync_track"
+    DEFINITION = "crmsync_definition"
+    REASON = "crmsync_reason"
+    EVALUATED_AT = "crmsync_evaluated_at"
+    STAGE_CHANGED_AT = "crmsync_stage_changed_at"
+    SLA_DUE_AT = "crmsync_sla_due_at"
+
+
+WRITTEN: tuple[str, ...] = (STAGE, *Own)  # everything crmsync may write, in plan order

@@ -1,59 +1,23 @@
 """Cursors -> news in the mirror: snapshots, signals, foreign changes, and who must be evaluated again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from crmsync.model import (
     Association,
     ContactId,
-    Draft,
+    Cursor,
+    Form,
+    Intake,
     Kind,
+    Page,
+    Reading,
     Sighting,
-    Signal,
     Snapshot,
-    Submission,
+    SubmissionPage,
     Version,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One list page. `after` is where the next one starts; None: this was the last."""
-
-    snapshots: tuple[Snapshot, ...]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """
-    What a batch read brought.
-
-    Attributes:
-        snapshots: by the id that was asked for; a merged contact answers under another `snapshot.id`.
-        missing: ids the portal does not know (any more).
-        unreadable: id -> why: answers that are not what the API promises (findings, read again later).
-    """
-
-    snapshots: Mapping[str, Snapshot]
-    missing: tuple[str, ...] = ()
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class SubmissionPage:
-    """Submissions of one form, newest first."""
-
-    submissions: tuple[Submission, ...]
-    after: str | None
 
 
 class Portal(Protocol):
@@ -79,7 +43,7 @@ class Portal(Protocol):
         """Read one list page of up to 100 in id order, inline associations completed where the portal cut them."""
 
     def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
-        """Search what was modified in [since, until], keyset by id, in pages; safe for equal instants and moving hits."""
+        """Search what was modified in [since, until], keyset by id, in pages; safe for equal instants."""
 
     def read(self, kind: Kind, ids: Sequence[str], *, properties: Sequence[str]) -> Reading:
         """Batch read any number of ids (100 a request), values from the primary store."""
@@ -99,63 +63,6 @@ class Portal(Protocol):
         """Read one page of 50 submissions, newest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """
-    How far a stream has been read.
-
-    Attributes:
-        stream: `contacts`, `calls`, ..., `forms:<id>`.
-        until: everything modified up to here (portal's clock) has been taken; None before the first sweep is complete.
-        after: inside an unfinished sweep: where its next list page starts.
-        sweep: number of the sweep (full list) under way or done last.
-        sweep_started_at: portal's clock when that sweep began: the first `until` after it.
-    """
-
-    stream: str
-    until: datetime | None = None
-    after: str | None = None
-    sweep: int = 0
-    sweep_started_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A contact, company, deal or engagement that is no longer there; `into`: merged into this contact."""
-
-    kind: Kind
-    id: str
-    into: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """
-    A page of news: taken whole, in one transaction with its audit entries and its cursor, or not at all.
-
-    Attributes:
-        snapshots: what the portal shows now; associations replace the known ones of the kinds they name.
-        due: contacts, companies, deals and engagements whose news changes an evaluation: every contact associated
-            with one, before or after this intake, is evaluated again; so is every contact that a new submission's
-            e-mail address belongs to.
-        versions: who set the current stage, for contacts where that was looked up.
-        gone: deleted, archived or merged away.
-        entries: audit drafts (`change.foreign`, `contact.merged`, `contact.deleted`, `finding`).
-        cursor: the stream's new position.
-        sweep: the snapshots' sweep number, when they come from a full list.
-    """
-
-    snapshots: tuple[Snapshot, ...] = ()
-    submissions: tuple[Submission, ...] = ()
-    signals: tuple[Signal, ...] = ()
-    due: tuple[tuple[Kind, str], ...] = ()
-    versions: Mapping[ContactId, Version] = field(default_factory=dict)
-    gone: tuple[Gone, ...] = ()
-    entries: tuple[Draft, ...] = ()
-    cursor: Cursor | None = None
-    sweep: int | None = None
-
-
 class Mirror(Protocol):
     """The store's copy of the portal, as far as pull needs it. Every method may raise StoreError."""
 
@@ -166,7 +73,7 @@ class Mirror(Protocol):
         """Return `modified_at` of those that are known (and not gone)."""
 
     def snapshots(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Snapshot]:
-        """Return those that are known (gone ones included, `archived` true), with properties and associations as taken."""
+        """Return those that are known, with properties and associations as taken; gone ones have `archived` true."""
 
     def known_submissions(self, form_id: str, ids: Sequence[str]) -> frozenset[str]:
         """Return which of these submissions were taken before."""

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from crmsync.cycle.pull import Reading
-from crmsync.model import ContactId, Intent, Outcome
+from crmsync.model import ContactId, Intent, Outcome, Reading
 
 
 class Sink(Protocol):
@@ -15,9 +14,9 @@ class Sink(Protocol):
 
     def update(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
         """
-        Send them, all properties of a contact in one input, at most 100 contacts a request; yield one outcome per intent,
-        in any order, as answers return. Bisects a refused batch down to the bad contact. Never raises for one bad change;
-        a lost answer is Result.OPEN. Raises Unauthorized, RateLimited or Unavailable when nothing more can be sent:
+        Send them, all properties of a contact in one input, at most 100 contacts a request; yield one outcome
+        per intent, in any order, as answers return. Bisects a refused batch down to the bad contact. Never raises
+        for one bad change; a lost answer is Result.OPEN. Raises Unauthorized, RateLimited or Unavailable when nothing more can be sent:
         intents not yet yielded then were not sent.
         """
 
