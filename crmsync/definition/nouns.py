@@ -233,7 +233,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Recency:
-    """points * 0.5 ** (age / half_life), summed over the events, then limited to cap on the side of its sign."""
+    """points * 0.5 ** (age / half_life), summed, then limited to cap in the direction of its sign."""
 
     id: str
     events: tuple[str, ...]
