@@ -272,8 +272,9 @@ class _Composer:
         return "".join(level.step() for level in self.open).removeprefix(".")
 
     def check_plainness(self, event: Event) -> None:
-        if getattr(event, "anchor", None):
-            self.reports.add(_at(event), self.path(), f"anchor &{event.anchor} is not allowed")
+        anchor = getattr(event, "anchor", None)
+        if anchor:
+            self.reports.add(_at(event), self.path(), f"anchor &{anchor} is not allowed")
         tag = getattr(event, "tag", None)
         if tag:
             self.reports.add(_at(event), self.path(), f"tag {tag} is not allowed; types follow from the text")
