@@ -187,10 +187,17 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One list page. `after` is where the next one starts; None: this was the last."""
+    """
+    One list page.
+
+    Attributes:
+        after: where the next one starts; None: this was the last.
+        unreadable: id -> why: answers that are not what the API promises (findings, read again later).
+    """
 
     snapshots: tuple[Snapshot, ...]
     after: str | None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
