@@ -1,0 +1,192 @@
+"""A URL -> transactions on SQLite or PostgreSQL, fenced by the lease, with every failure said as a StoreError."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from crmsync.errors import StoreError
+from crmsync.store.failures import as_store_error
+
+BUSY_TIMEOUT_S = 10.0
+IDS_A_QUERY = 500
+_WRITES = "crmsync_writes"
+
+
+class Fence(Protocol):
+    """What stands before every write: the lease, once it has been taken."""
+
+    def check(self, conn: Connection) -> None:
+        """Raise LeaseLost unless the lease is still ours; hold it until the transaction ends."""
+
+
+class Database:
+    """
+    Transactions: `read()` sees one state and blocks nobody, `write()` is all or nothing and one at a time.
+
+    Safe to use from several threads. A connection that died is replaced when the next transaction begins.
+    """
+
+    def __init__(
+        self, url: str, *, now: Callable[[], datetime], busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        self._url = parsed(url)
+        self.place = self._url.render_as_string(hide_password=True)
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self.now = now
+        self.fence: Fence | None = None
+        make = _sqlite_engine if self.is_sqlite else _postgres_engine
+        self._engine: Engine = make(self._url, busy_timeout_s)
+        self._writer = self._engine.execution_options(**{_WRITES: True})
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.begin() as conn:
+            yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Begin a transaction; when this returns it is committed. Raises LeaseLost when fenced off."""
+        with self._translated(), self._writer.begin() as conn:
+            if self.fence is not None:
+                self.fence.check(conn)
+            yield conn
+
+    @contextmanager
+    def write_unfenced(self) -> Iterator[Connection]:
+        """Begin a transaction that is allowed without the lease: taking it, migrating."""
+        with self._translated(), self._writer.begin() as conn:
+            yield conn
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeout) as error:
+            # `from None`: a driver's text can quote the values of a row
+            raise as_store_error(error, self.place) from None
+
+    def upsert(
+        self,
+        conn: Connection,
+        table: sa.Table,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        keep: Iterable[str] = (),
+    ) -> None:
+        """Insert rows; one whose key exists replaces all columns but those of `keep`."""
+        if not rows:
+            return
+        insert = sqlite.insert if self.is_sqlite else postgresql.insert
+        statement = insert(table)
+        keys = [column.name for column in table.primary_key]
+        replaced = {name: statement.excluded[name] for name in rows[0] if name not in {*keys, *keep}}
+        if replaced:
+            conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), rows)
+        else:
+            conn.execute(statement.on_conflict_do_nothing(index_elements=keys), rows)
+
+
+def parsed(url: str) -> URL:
+    """
+    Read a store URL.
+
+    Raises:
+        StoreError: it is no URL, or names a database crmsync does not know.
+    """
+    choice = "Use sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DB."
+    try:
+        known = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError("store.url is not a database URL.", next_step=choice) from None
+    match known.get_backend_name():
+        case "sqlite":
+            if known.database in {None, "", ":memory:"}:
+                raise StoreError(
+                    "store.url names no file: the audit trail must outlive the process.", next_step=choice
+                )
+            return known.set(drivername="sqlite")
+        case "postgresql" | "postgres":
+            return known.set(drivername="postgresql+psycopg")
+        case other:
+            raise StoreError(f"store.url: {other} is not a database crmsync knows.", next_step=choice)
+
+
+def chunks(ids: Sequence[str], size: int = IDS_A_QUERY) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _sqlite_engine(url: URL, busy_timeout_s: float) -> Engine:
+    assert url.database is not None
+    directory = Path(url.database).parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The directory {directory} of the store cannot be made ({error.strerror}).",
+            next_step="Name a place that can be written in store.url.",
+        ) from None
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=32,
+        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # sqlite3 begins nothing by itself: we say which kind of BEGIN
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-16000",
+            "temp_store=MEMORY",
+            "journal_size_limit=67108864",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        # a writer takes the lock at once: a read that turns into a write later could fail half-way
+        kind = "IMMEDIATE" if conn.get_execution_options().get(_WRITES) else "DEFERRED"
+        conn.exec_driver_sql(f"BEGIN {kind}")
+
+    return engine
+
+
+def _postgres_engine(url: URL, busy_timeout_s: float) -> Engine:
+    try:
+        return sa.create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=32,
+            connect_args={
+                "connect_timeout": 10,
+                "application_name": f"crmsync {os.getpid()}",
+                "options": f"-c lock_timeout={int(busy_timeout_s * 1000)} -c timezone=UTC",
+                "keepalives_idle": 30,
+            },
+        )
+    except ModuleNotFoundError:
+        raise StoreError(
+            "store.url names PostgreSQL, but its driver is not installed.",
+            next_step="Install crmsync with the extra `postgres`.",
+        ) from None

@@ -1,0 +1,166 @@
+"""Plans, their changes in order, and what people decided about them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from crmsync.errors import OperatorError
+from crmsync.model import Change, ContactId, Draft, Plan, PlanId, PlanStatus, RunId, Tally
+from crmsync.store import tables as t
+from crmsync.store.audit import Writer
+from crmsync.store.canonical import canonical
+from crmsync.store.compact import definition_from, definition_text, dumps
+from crmsync.store.database import Database
+from crmsync.store.instants import from_micros, to_micros
+
+_WAITING = (PlanStatus.OPEN.value, PlanStatus.PARKED.value)
+_DECISIONS = {PlanStatus.APPROVED: "plan.approved", PlanStatus.REJECTED: "plan.rejected"}
+
+
+class Plans:
+    """Where plans are kept. Every method may raise StoreError."""
+
+    def __init__(self, database: Database, writer: Writer) -> None:
+        self._database = database
+        self._writer = writer
+
+    def begin(self, plan: Plan) -> None:
+        p = t.plans.c
+        with self._database.write() as conn:
+            conn.execute(
+                t.plans.update().where(p.status.in_(_WAITING)).values(status=PlanStatus.SUPERSEDED.value)
+            )
+            conn.execute(t.plans.insert().values(**_row(plan)))
+
+    def add(self, plan: PlanId, changes: Sequence[Change]) -> None:
+        c = t.plan_changes.c
+        with self._database.write() as conn:
+            last = conn.scalar(sa.select(sa.func.max(c.position)).where(c.plan == plan))
+            position = -1 if last is None else last
+            rows = []
+            for contact, some in groupby(changes, key=lambda change: change.contact):
+                position += 1
+                text = _changes_text(tuple(some))
+                rows.append({"plan": plan, "position": position, "contact": contact, "changes": text})
+            if rows:
+                conn.execute(t.plan_changes.insert(), rows)
+
+    def finish(self, plan: Plan) -> None:
+        with self._database.write() as conn:
+            row = _row(plan)
+            conn.execute(t.plans.update().where(t.plans.c.id == row.pop("id")).values(**row))
+
+    def plan(self, plan: PlanId) -> Plan | None:
+        with self._database.read() as conn:
+            return _plan(conn, plan)
+
+    def plans(self, *, status: PlanStatus | None = None, limit: int = 50) -> tuple[Plan, ...]:
+        query = sa.select(t.plans).order_by(t.plans.c.number.desc()).limit(limit)
+        if status is not None:
+            query = query.where(t.plans.c.status == status.value)
+        with self._database.read() as conn:
+            return tuple(_plan_from(row) for row in conn.execute(query).mappings())
+
+    def changes(self, plan: PlanId, *, slice_contacts: int = 100) -> Iterator[tuple[Change, ...]]:
+        c = t.plan_changes.c
+        last = -1
+        while True:
+            query = sa.select(c.position, c.contact, c.changes).where(c.plan == plan, c.position > last)
+            with self._database.read() as conn:
+                rows = conn.execute(query.order_by(c.position).limit(slice_contacts)).all()
+            if not rows:
+                return
+            last = rows[-1].position
+            yield tuple(change for row in rows for change in _changes_from(row.contact, row.changes))
+
+    def changes_of(self, plan: PlanId, contact: ContactId) -> tuple[Change, ...]:
+        """Return one contact's changes in a plan."""
+        c = t.plan_changes.c
+        query = sa.select(c.changes).where(c.contact == contact, c.plan == plan).order_by(c.position)
+        with self._database.read() as conn:
+            return tuple(ch for text in conn.scalars(query) for ch in _changes_from(contact, text))
+
+    def decide(self, plan: PlanId, status: PlanStatus, who: str) -> Plan:
+        """
+        Approve or reject a plan that waits, with the entry that says who did.
+
+        Raises:
+            OperatorError: there is no such plan, or it no longer waits.
+        """
+        kind = _DECISIONS[status]
+        with self._database.write() as conn:
+            changed = conn.execute(
+                t.plans.update()
+                .where(t.plans.c.id == plan, t.plans.c.status.in_(_WAITING))
+                .values(status=status.value)
+            ).rowcount
+            known = _plan(conn, plan)
+            if known is None:
+                raise OperatorError(f"There is no plan {plan}.", next_step="See `crmsync plans`.")
+            if changed != 1:
+                raise OperatorError(
+                    f"Plan {plan} is {known.status.value} and no longer waits.",
+                    next_step="See `crmsync plans`.",
+                )
+            about = {"plan": plan, "digest": known.digest, "changes": known.tally.changes}
+            draft = Draft(kind, known.run, definition=known.definition, reason=about, actor=who)
+            self._writer.append(conn, [draft])
+            return known
+
+
+def _row(plan: Plan) -> dict[str, Any]:
+    return {
+        "id": plan.id,
+        "run": plan.run,
+        "as_of": to_micros(plan.as_of),
+        "definition": definition_text(plan.definition),
+        "status": plan.status.value,
+        "tally": canonical(plan.tally),
+        "reasons": dumps(plan.reasons),
+        "digest": plan.digest,
+    }
+
+
+def _plan(conn: Connection, plan: PlanId) -> Plan | None:
+    row = conn.execute(sa.select(t.plans).where(t.plans.c.id == plan)).mappings().one_or_none()
+    return None if row is None else _plan_from(row)
+
+
+def _plan_from(row: Mapping[str, Any]) -> Plan:
+    return Plan(
+        PlanId(row["id"]),
+        RunId(row["run"]),
+        from_micros(row["as_of"]),
+        definition_from(row["definition"]),
+        PlanStatus(row["status"]),
+        Tally(**orjson.loads(row["tally"])),
+        tuple(orjson.loads(row["reasons"])),
+        row["digest"],
+    )
+
+
+def _changes_text(changes: Sequence[Change]) -> str:
+    """Write a contact's changes; equal reasons once."""
+    reasons: dict[str, int] = {}
+    parts = [
+        [
+            ch.property,
+            ch.before,
+            ch.after,
+            ch.cause,
+            reasons.setdefault(canonical(ch.reason), len(reasons)),
+            ch.step,
+        ]
+        for ch in changes
+    ]
+    return dumps([parts, [orjson.Fragment(reason) for reason in reasons]])
+
+
+def _changes_from(contact: str, text: str) -> Iterator[Change]:
+    parts, reasons = orjson.loads(text)
+    for name, before, after, cause, reason, step in parts:
+        yield Change(ContactId(contact), name, before, after, cause, reasons[reason], step)

@@ -1,0 +1,73 @@
+"""Outcomes -> the mirror: what was applied is what the portal shows now; who is done is no longer due."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from crmsync.model import STAGE, ContactId, Outcome, Result, Version
+from crmsync.store import tables as t
+from crmsync.store.compact import properties_text, version_text
+from crmsync.store.database import chunks
+from crmsync.store.instants import to_micros
+from crmsync.store.versions import Superseded, contact_value, keep
+
+_NOT_APPLIED = ("change.failed", "change.abandoned")
+
+
+def settle_mirror(conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
+    applied: dict[ContactId, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.result is Result.APPLIED:
+            applied[outcome.contact or outcome.intent.change.contact].append(outcome)
+    for contact, some in applied.items():
+        _show(conn, contact, some, now)
+    _clear_due(conn, outcomes)
+
+
+def _show(conn: Connection, contact: ContactId, applied: Sequence[Outcome], now: datetime) -> None:
+    """Foreign values seen on the way are left to pull, which knows who set them."""
+    c = t.contacts.c
+    row = conn.execute(sa.select(t.contacts).where(c.id == contact)).mappings().first()
+    if row is None:
+        return
+    properties = orjson.loads(row["properties"])
+    after: dict[str, Any] = dict(row)
+    for outcome in sorted(applied, key=lambda one: one.intent.seq):
+        change = outcome.intent.change
+        shown = change.after if outcome.shown is None else outcome.shown
+        properties[change.property] = shown or None
+        if change.property == STAGE:
+            version = Version(shown or None, now, "crmsync", "", is_ours=True)
+            after |= {"stage_entered_at": to_micros(now), "stage_version": version_text(version)}
+    after |= {"properties": properties_text(properties), "stage": properties.get(STAGE)}
+    if (was := contact_value(row)) != contact_value(after):
+        keep(conn, [Superseded("contact", contact, was)], to_micros(now))
+    changed = {name: value for name, value in after.items() if value != row[name]}
+    if changed:
+        conn.execute(t.contacts.update().where(c.id == contact).values(changed))
+
+
+def _clear_due(conn: Connection, outcomes: Sequence[Outcome]) -> None:
+    """A contact stays due while an intent of it is open, or one of the same run was not applied."""
+    runs = {outcome.intent.change.contact: outcome.intent.run for outcome in outcomes}
+    done = set(runs) - {o.intent.change.contact for o in outcomes if o.result is not Result.APPLIED}
+    a, intended = t.audit.c, t.audit.alias("intended")
+    for ids in chunks(sorted(done)):
+        waiting = set(
+            conn.scalars(sa.select(t.open_intents.c.contact).where(t.open_intents.c.contact.in_(ids)))
+        )
+        not_applied = (
+            sa.select(a.id, intended.c.run)
+            .join(intended, intended.c.seq == a.of)
+            .where(a.id.in_(ids), a.kind.in_(_NOT_APPLIED), a.object == "contact")
+        )
+        for contact, run in conn.execute(not_applied):
+            if runs[contact] == run:
+                waiting.add(contact)
+        free = [id_ for id_ in ids if id_ not in waiting]
+        conn.execute(t.contacts.update().where(t.contacts.c.id.in_(free)).values(due=False))
