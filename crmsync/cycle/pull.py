@@ -1,8 +1,14 @@
-"""Cursors -> news in the mirror: snapshots, signals, foreign changes, and who must be evaluated again."""
+"""
+Cursors -> news in the mirror: snapshots, signals, foreign changes, and who must be evaluated again.
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Protocol
+The verbs for all streams side by side; streams.py has them for one stream, news.py says what is new.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from crmsync.model import (
     Association,
@@ -18,6 +24,11 @@ from crmsync.model import (
     SubmissionPage,
     Version,
 )
+
+if TYPE_CHECKING:
+    from crmsync.cycle.streams import Pulled, Streams
+
+_Job: TypeAlias = "Callable[[], Pulled]"
 
 
 class Portal(Protocol):
@@ -84,5 +95,41 @@ class Mirror(Protocol):
     def unseen(self, kind: Kind, sweep: int) -> Iterator[tuple[str, ...]]:
         """Yield, a few hundred at a time, ids that are not gone and were not in that sweep."""
 
+    def size(self) -> int:
+        """Count the living contacts."""
+
     def mark_all_due(self) -> int:
         """Make every living contact due; return how many there are."""
+
+
+def catch_up(streams: "Streams", *, workers: int = 1) -> "Pulled":
+    """Take everything that changed since the last time; the first time everything there is."""
+    kinds: list[_Job] = [partial(streams.catch_up, kind) for kind in streams.wanted.kinds]
+    return _side_by_side([*kinds, *_forms(streams, whole=False)], workers)
+
+
+def rescan(streams: "Streams", back: timedelta, *, workers: int = 1) -> "Pulled":
+    """Read the windows of the last `back` again, with the associations of engagements and deals in them."""
+    return _side_by_side([partial(streams.rescan, kind, back) for kind in streams.wanted.kinds], workers)
+
+
+def reconcile_lists(streams: "Streams", *, workers: int = 1) -> "Pulled":
+    """Compare the full lists with the mirror: deletions, merges, restored contacts, drift, late submissions."""
+    kinds: list[_Job] = [partial(streams.sweep, kind) for kind in streams.wanted.kinds]
+    return _side_by_side([*kinds, *_forms(streams, whole=True)], workers)
+
+
+def _forms(streams: "Streams", *, whole: bool) -> list[_Job]:
+    if not streams.wanted.forms:
+        return []
+    return [partial(streams.submissions, form, whole=whole) for form in streams.portal.forms()]
+
+
+def _side_by_side(jobs: Sequence[_Job], workers: int) -> "Pulled":
+    """Run the jobs, in order with one worker; the first error is raised when all that started have ended."""
+    from crmsync.cycle.streams import Pulled
+
+    if workers == 1:
+        return sum((job() for job in jobs), Pulled())
+    with ThreadPoolExecutor(workers, thread_name_prefix="pull") as pool:
+        return sum(pool.map(lambda job: job(), jobs), Pulled())

@@ -1,10 +1,10 @@
 """Due contacts of the mirror, an instant and the definition -> evaluations. Pure but for reading the mirror."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from crmsync.model import ContactId, Mirrored
+from crmsync.model import Contact, ContactId, Evaluation, Mirrored
 
 
 class Contacts(Protocol):
@@ -27,3 +27,21 @@ class Contacts(Protocol):
 
     def settled(self, contacts: Sequence[ContactId], evaluated_at: datetime) -> None:
         """Note that these were evaluated and nothing of them waits to be written: they are no longer due."""
+
+
+class Qualifier(Protocol):
+    """The compiled definition: definition/evaluate.py has the real one."""
+
+    def evaluate(
+        self, contacts: Iterable[Contact], as_of: datetime, *, explain: bool = False
+    ) -> Iterator[Evaluation]:
+        """Yield one evaluation per contact, in input order."""
+
+
+def evaluations(
+    qualifier: Qualifier, mirrored: Sequence[Mirrored], as_of: datetime, *, explain: bool
+) -> list[Evaluation]:
+    """Evaluate a slice of the mirror, in its order."""
+    if not mirrored:
+        return []
+    return list(qualifier.evaluate((one.contact for one in mirrored), as_of, explain=explain))

@@ -29,11 +29,7 @@ class Plans:
         self._writer = writer
 
     def begin(self, plan: Plan) -> None:
-        p = t.plans.c
         with self._database.write() as conn:
-            conn.execute(
-                t.plans.update().where(p.status.in_(_WAITING)).values(status=PlanStatus.SUPERSEDED.value)
-            )
             conn.execute(t.plans.insert().values(**_row(plan)))
 
     def add(self, plan: PlanId, changes: Sequence[Change]) -> None:
@@ -50,9 +46,17 @@ class Plans:
                 conn.execute(t.plan_changes.insert(), rows)
 
     def finish(self, plan: Plan) -> None:
+        p = t.plans.c
         with self._database.write() as conn:
             row = _row(plan)
-            conn.execute(t.plans.update().where(t.plans.c.id == row.pop("id")).values(**row))
+            conn.execute(t.plans.update().where(p.id == row.pop("id")).values(**row))
+            others = t.plans.update().where(p.id != plan.id, p.status.in_(_WAITING))
+            conn.execute(others.values(status=PlanStatus.SUPERSEDED.value))
+
+    def drop(self, plan: PlanId) -> None:
+        with self._database.write() as conn:
+            conn.execute(t.plan_changes.delete().where(t.plan_changes.c.plan == plan))
+            conn.execute(t.plans.delete().where(t.plans.c.id == plan))
 
     def plan(self, plan: PlanId) -> Plan | None:
         with self._database.read() as conn:

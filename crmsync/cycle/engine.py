@@ -1,0 +1,287 @@
+"""
+The table of contents of a cycle: settle, pull, plan, guard, record, write.
+
+No write without its entry, no progress without its outcome. What each verb does stands in the module of its name.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from crmsync.cycle import pull, write
+from crmsync.cycle.agenda import Job, Schedule, is_due
+from crmsync.cycle.guard import Circumstances, Limits, guard
+from crmsync.cycle.planning import Planned, Planner, Plans
+from crmsync.cycle.record import Trail, intend
+from crmsync.cycle.streams import Pulled, Streams
+from crmsync.cycle.write import Sink, Written
+from crmsync.errors import OperatorError, PlanParked
+from crmsync.model import (
+    Change,
+    ContactId,
+    DefinitionRef,
+    Draft,
+    Json,
+    Plan,
+    PlanId,
+    PlanStatus,
+    RunId,
+    Tally,
+)
+
+_RESCAN_BACK = 2  # a rescan reads this many of its own intervals again
+
+
+class Memory(Protocol):
+    """Small facts that outlive the process, by name."""
+
+    def get(self, key: str) -> str | None: ...
+
+    def put(self, key: str, value: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one run did, as `sync --json` prints it. `status`: applied, parked or nothing."""
+
+    run: RunId
+    status: str
+    plan: Plan | None = None
+    pulled: Pulled = field(default_factory=Pulled)
+    tally: Tally = field(default_factory=Tally)
+    written: Written = field(default_factory=Written)
+    findings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """
+    How a cycle runs.
+
+    Attributes:
+        mode: writes.mode: apply, plan or observe.
+        workers: streams that are pulled side by side.
+    """
+
+    definition: DefinitionRef
+    limits: Limits
+    schedule: Schedule
+    mode: str = "apply"
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    streams: Streams
+    planner: Planner
+    trail: Trail
+    plans: Plans
+    sink: Sink
+    memory: Memory
+    config: Config
+    new_suffix: Callable[[datetime], str]
+    should_stop: Callable[[], bool] = lambda: False
+
+    def sync(self, *, also: Sequence[Job] = ()) -> Summary:
+        """Plan, guard, apply; and before it whatever is unfinished, approved or due."""
+        run, now = self._start()
+        written = self._settle_unfinished(run)
+        written = self._apply_approved(run, written)
+        pulled = self.pull(now, also=also)
+        plan, planned = self._plan(run, pulled)
+        if plan is None or plan.status is PlanStatus.PARKED:
+            status = "parked" if plan else ("applied" if written.results else "nothing")
+            return self._summary(run, status, plan, pulled, planned, written)
+        written = self._write(plan, run, written)
+        return self._summary(run, "applied", plan, pulled, planned, written)
+
+    def plan(self) -> Summary:
+        """Pull and plan; write nothing. The plan is kept for `apply`."""
+        run, now = self._start()
+        pulled = self.pull(now)
+        plan, planned = self._plan(run, pulled)
+        status = "nothing" if plan is None else plan.status.value
+        return self._summary(run, status, plan, pulled, planned, Written())
+
+    def apply(self, plan_id: PlanId) -> Summary:
+        """
+        Do exactly what the plan shows, change by change, where the portal still shows what it saw.
+
+        Raises:
+            OperatorError: there is no such plan, or it was rejected.
+            PlanParked: it waits for approval.
+        """
+        run, _ = self._start()
+        plan = self.plans.plan(plan_id)
+        if plan is None:
+            raise OperatorError(f"There is no plan {plan_id}.", next_step="See `crmsync plans`.")
+        if plan.status is PlanStatus.REJECTED:
+            raise OperatorError(f"Plan {plan_id} was rejected.", next_step="Make a new one: `crmsync plan`.")
+        if plan.status is PlanStatus.PARKED:
+            raise PlanParked(
+                f"Plan {plan_id} is parked: {' '.join(plan.reasons)}",
+                next_step=f"Review it, then `crmsync approve {plan_id}`.",
+            )
+        written = self._settle_unfinished(run)
+        if plan.status is not PlanStatus.APPLIED:
+            written = self._write(plan, run, written)
+        done = Planned(plan.tally, plan.digest, 0)
+        return self._summary(run, "applied" if written.results else "nothing", plan, Pulled(), done, written)
+
+    def pull(self, now: datetime, *, also: Sequence[Job] = ()) -> Pulled:
+        """Catch up, and do the rescan, reconcile and tick that are due (or asked for)."""
+        due = {job for job in Job if job in also or self._is_due(job, now)}
+        workers = self.config.workers
+        if Job.RECONCILE in due:
+            pulled = pull.reconcile_lists(self.streams, workers=workers)
+        else:
+            pulled = pull.catch_up(self.streams, workers=workers)
+        if Job.RESCAN in due:
+            back: timedelta = self.config.schedule.rescan_every * _RESCAN_BACK
+            pulled += pull.rescan(self.streams, back, workers=workers)
+        if Job.TICK in due or self._definition_is_new():
+            self.streams.mirror.mark_all_due()
+            self.memory.put("evaluated_definition", self.config.definition.sha256)
+        for job in Job:
+            if job in due or self.memory.get(f"last_{job}") is None:
+                self.memory.put(f"last_{job}", now.isoformat())
+        return pulled
+
+    def _start(self) -> tuple[RunId, datetime]:
+        now = self.streams.portal.now()
+        return RunId(f"r-{now:%Y%m%d-%H%M}-{self.new_suffix(now)}"), now
+
+    def _is_due(self, job: Job, now: datetime) -> bool:
+        last = self.memory.get(f"last_{job}")
+        return is_due(job, datetime.fromisoformat(last) if last else None, now, self.config.schedule)
+
+    def _definition_is_new(self) -> bool:
+        return self.memory.get("evaluated_definition") != self.config.definition.sha256
+
+    def _settle_unfinished(self, run: RunId) -> Written:
+        written = Written()
+        written.note(write.settle_open(self.sink, self.trail, run, may_send=self.config.mode == "apply"))
+        return written
+
+    def _apply_approved(self, run: RunId, written: Written) -> Written:
+        for plan in reversed(self.plans.plans(status=PlanStatus.APPROVED)):
+            written = self._write(plan, run, written)
+        return written
+
+    def _plan(self, run: RunId, pulled: Pulled) -> tuple[Plan | None, Planned]:
+        """Evaluate what is due; keep the plan if it has changes; park it if the guard says so."""
+        as_of = self.streams.portal.now()
+        if self.config.mode == "observe":
+            observed = _Observed(self.planner, as_of)
+            return None, self.planner.plan(PlanId(""), observed, as_of)
+        draft = _DraftPlan(self.plans, run, as_of, self.config.definition)
+        planned = self.planner.plan(draft.id, draft, as_of)
+        if not planned.tally.changes:
+            self._activate(self.config.definition, run)
+            return None, planned
+        reasons = guard(planned.tally, self.config.limits, self._circumstances(pulled))
+        return self._keep(draft, planned, reasons), planned
+
+    def _circumstances(self, pulled: Pulled) -> Circumstances:
+        return Circumstances(
+            self.config.definition, self._active_definition(), pulled.shrunk, self.config.mode
+        )
+
+    def _active_definition(self) -> DefinitionRef | None:
+        """Return the definition that the last applied plan was made with."""
+        known = self.memory.get("active_definition")
+        return DefinitionRef(*known.split(" ")) if known else None
+
+    def _activate(self, definition: DefinitionRef, run: RunId) -> None:
+        if self._active_definition() != definition:
+            self.trail.append([Draft(kind="definition.activated", run=run, definition=definition)])
+            self.memory.put(
+                "active_definition", " ".join((definition.id, definition.version, definition.sha256))
+            )
+
+    def _keep(self, draft: "_DraftPlan", planned: Planned, reasons: tuple[str, ...]) -> Plan:
+        waiting = self.plans.plans(status=PlanStatus.PARKED, limit=1)
+        if reasons and waiting and waiting[0].digest == planned.digest:
+            self.plans.drop(
+                draft.id
+            )  # the same surprise as before: keep the plan that people already look at
+            return waiting[0]
+        status = PlanStatus.PARKED if reasons else PlanStatus.OPEN
+        plan = draft.plan(status, planned, reasons)
+        self.plans.finish(plan)
+        if reasons:
+            parked: Json = {"plan": plan.id, "reasons": list(reasons)}
+            self.trail.append([self._entry("plan.parked", plan.run, parked)])
+        return plan
+
+    def _write(self, plan: Plan, run: RunId, written: Written) -> Written:
+        """Record and write, a hundred contacts at a time; stops between two of them when asked to."""
+        self.trail.append([self._entry("run.started", run, {"plan": plan.id})])
+        before = Counter(written.results)
+        for changes in self.plans.changes(plan.id):
+            if self.should_stop():
+                return written  # the rest stays in the plan, its contacts stay due
+            intents = intend(self.trail, plan, changes, self.streams.portal.now())
+            written.intended += len(intents)
+            written.note(write.write(self.sink, self.trail, intents, run))
+        self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
+        self._activate(plan.definition, run)
+        results = {result.value: n - before[result] for result, n in sorted(written.results.items())}
+        self.trail.append([self._entry("run.finished", run, {"plan": plan.id, **results})])
+        return written
+
+    def _entry(self, kind: str, run: RunId, reason: Json) -> Draft:
+        return Draft(kind=kind, run=run, definition=self.config.definition, reason=reason)
+
+    def _summary(
+        self,
+        run: RunId,
+        status: str,
+        plan: Plan | None,
+        pulled: Pulled,
+        planned: Planned,
+        written: Written,
+    ) -> Summary:
+        return Summary(
+            run, status, plan, pulled, planned.tally, written, planned.findings + pulled.unreadable
+        )
+
+
+@dataclass(slots=True)
+class _DraftPlan:
+    """A plan that comes into being with its first change; without any there is none."""
+
+    plans: Plans
+    run: RunId
+    as_of: datetime
+    definition: DefinitionRef
+    begun: bool = False
+
+    @property
+    def id(self) -> PlanId:
+        return PlanId("p" + self.run.removeprefix("r"))
+
+    def plan(self, status: PlanStatus, planned: Planned, reasons: tuple[str, ...]) -> Plan:
+        return Plan(
+            self.id, self.run, self.as_of, self.definition, status, planned.tally, reasons, planned.digest
+        )
+
+    def add(self, plan: PlanId, changes: Sequence[Change]) -> None:
+        if not self.begun:
+            self.begun = True
+            self.plans.begin(Plan(plan, self.run, self.as_of, self.definition, PlanStatus.OPEN, Tally()))
+        self.plans.add(plan, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """In observe mode nothing waits to be written: what was seen is settled."""
+
+    planner: Planner
+    as_of: datetime
+
+    def add(self, plan: PlanId, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is no plan to add to
+        contacts = dict.fromkeys(ContactId(change.contact) for change in changes)
+        self.planner.contacts.settled(list(contacts), self.as_of)

@@ -1,0 +1,73 @@
+"""Plan -> why it must wait for a person. Pure: small blast radius (G9)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from crmsync.model import DefinitionRef, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What one plan may do unasked.
+
+    Attributes:
+        max_stage_change_share: of all contacts, 0 to 1.
+        max_shrink: share of the known contacts that may have vanished, 0 to 1.
+    """
+
+    max_stage_changes: int = 200
+    max_stage_change_share: float = 0.05
+    max_demotions: int = 50
+    max_shrink: float = 0.2
+    park_on_new_definition: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """
+    What the guard knows beside the plan.
+
+    Attributes:
+        active: the definition that the last applied plan was made with; None: none ever was.
+        shrunk: (missing, known) contacts when the portal lost more than `max_shrink`.
+        mode: the setting writes.mode.
+    """
+
+    current: DefinitionRef
+    active: DefinitionRef | None = None
+    shrunk: tuple[int, int] | None = None
+    mode: str = "apply"
+
+
+def guard(tally: Tally, limits: Limits, around: Circumstances) -> tuple[str, ...]:
+    """Return why the plan must wait, sentences with the numbers; empty: it may go ahead."""
+    return tuple(_reasons(tally, limits, around)) if tally.changes else ()
+
+
+def _reasons(tally: Tally, limits: Limits, around: Circumstances) -> Iterator[str]:
+    moves = tally.promoted + tally.demoted
+    if moves > limits.max_stage_changes:
+        yield f"{moves} stage changes; guard.max_stage_changes allows {limits.max_stage_changes}."
+    allowed = limits.max_stage_change_share * tally.contacts
+    if moves > allowed:
+        share = moves / tally.contacts if tally.contacts else 1.0
+        yield (
+            f"{moves} of {tally.contacts} contacts ({share:.1%}) would change stage; "
+            f"guard.max_stage_change_share allows {limits.max_stage_change_share:.1%}."
+        )
+    if tally.demoted > limits.max_demotions:
+        yield f"{tally.demoted} demotions; guard.max_demotions allows {limits.max_demotions}."
+    if around.shrunk is not None:
+        missing, known = around.shrunk
+        yield (
+            f"{missing} of {known} known contacts are missing from the portal; "
+            f"guard.max_shrink allows {limits.max_shrink:.1%}."
+        )
+    if limits.park_on_new_definition and around.active and around.active.sha256 != around.current.sha256:
+        yield (
+            f"First plan under a changed definition ({around.active.id} {around.active.version} -> "
+            f"{around.current.id} {around.current.version}); guard.park_on_new_definition is on."
+        )
+    if around.mode == "plan":
+        yield "writes.mode is plan: a person applies every plan."

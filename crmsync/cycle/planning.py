@@ -1,0 +1,214 @@
+"""Due contacts -> evaluations -> decisions -> the plan, slice by slice: same mirror, same instant, same plan."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from crmsync.cycle.qualify import Contacts, Qualifier, evaluations
+from crmsync.cycle.reconcile import (
+    Decision,
+    Narrator,
+    Policy,
+    reconcile,
+    wants_stage_change,
+    withheld,
+)
+from crmsync.model import (
+    STAGE,
+    Action,
+    Change,
+    ContactId,
+    Evaluation,
+    Mirrored,
+    Own,
+    Plan,
+    PlanId,
+    PlanStatus,
+    Stage,
+    Tally,
+    Version,
+)
+
+_SLICE = 1_000
+_VOLATILE = frozenset({Own.EVALUATED_AT, Own.REASON, Own.STAGE_CHANGED_AT, Own.SLA_DUE_AT})
+
+
+class Historian(Protocol):
+    """Who set a contact's current stage, asked for only where a stage change depends on it."""
+
+    def history(
+        self, property_name: str, ids: Sequence[ContactId]
+    ) -> Mapping[ContactId, tuple[Version, ...]]: ...
+
+
+class PlanSink(Protocol):
+    def add(self, plan: PlanId, changes: Sequence[Change]) -> None:
+        """Append changes; the caller gives them in plan order, all changes of a contact in one call."""
+
+
+class Plans(PlanSink, Protocol):
+    """Where plans are kept. Every method may raise StoreError."""
+
+    def begin(self, plan: Plan) -> None:
+        """Store a new plan without changes."""
+
+    def finish(self, plan: Plan) -> None:
+        """Replace the header: tally, status, reasons, digest. Every other open or parked plan is superseded."""
+
+    def drop(self, plan: PlanId) -> None:
+        """Forget a plan that nobody was shown."""
+
+    def plan(self, plan: PlanId) -> Plan | None: ...
+
+    def plans(self, *, status: PlanStatus | None = None, limit: int = 50) -> tuple[Plan, ...]:
+        """Return the newest first."""
+
+    def changes(self, plan: PlanId, *, slice_contacts: int = 100) -> Iterator[tuple[Change, ...]]:
+        """Yield the changes in plan order, slices of whole contacts."""
+
+
+class Reversals(Protocol):
+    """How often somebody set back the stage that crmsync had set, by contact; those without one are absent."""
+
+    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]: ...
+
+
+@dataclass(slots=True)
+class _Count:
+    evaluated: int = 0
+    changes: int = 0
+    promoted: int = 0
+    demoted: int = 0
+    held: int = 0
+    findings: int = 0
+    stages: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, decision: Decision) -> None:
+        evaluation = decision.evaluation
+        self.held += decision.withheld is not None or evaluation.action is Action.HOLD
+        self.changes += len(decision.changes)
+        self.causes.update(change.cause for change in decision.changes)
+        if decision.to is not None:
+            self.promoted += evaluation.action is Action.PROMOTE
+            self.demoted += evaluation.action is Action.DEMOTE
+            self.stages[f"{evaluation.stage or 'none'}>{decision.to}"] += 1
+
+    def tally(self, contacts: int) -> Tally:
+        return Tally(
+            contacts=contacts,
+            evaluated=self.evaluated,
+            changes=self.changes,
+            promoted=self.promoted,
+            demoted=self.demoted,
+            held=self.held,
+            stages=dict(sorted(self.stages.items())),
+            causes=dict(sorted(self.causes.items())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`digest`: of the changes that matter, the instants they were evaluated at aside."""
+
+    tally: Tally
+    digest: str
+    findings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """
+    Attributes:
+        stage_order: the portal's own order of stages: against it a move is backward.
+    """
+
+    contacts: Contacts
+    qualifier: Qualifier
+    narrator: Narrator
+    historian: Historian
+    reversals: Reversals
+    policy: Policy
+    stage_order: tuple[Stage, ...]
+
+    def plan(self, plan: PlanId, sink: PlanSink, as_of: datetime) -> Planned:
+        """Evaluate every due contact and store the changes in plan order; those with none are settled at once."""
+        count, digest = _Count(), hashlib.sha256()
+        for mirrored in self.contacts.due(_SLICE):
+            decisions = self.decide(mirrored, as_of)
+            changes = [change for decision in decisions for change in decision.changes]
+            for decision in decisions:
+                count.add(decision)
+                count.findings += len(decision.evaluation.findings)
+            count.evaluated += len(decisions)
+            _update(digest, changes)
+            if changes:
+                sink.add(plan, changes)
+            self.contacts.settled([one.evaluation.id for one in decisions if not one.changes], as_of)
+        return Planned(count.tally(self.contacts.size()), digest.hexdigest(), count.findings)
+
+    def decide(self, mirrored: Sequence[Mirrored], as_of: datetime) -> list[Decision]:
+        """Decide about a slice; explanations are made for the contacts that change only."""
+        found = evaluations(self.qualifier, mirrored, as_of, explain=False)
+        known = self._with_versions(mirrored, found, as_of)
+        moving = [one.id for one in found if wants_stage_change(one)]
+        reversals = self.reversals.reversals(moving) if moving else {}
+        decisions = [self._decide(e, m, reversals) for e, m in zip(found, known, strict=True)]
+        changing = [m for m, decision in zip(known, decisions, strict=True) if decision.changes]
+        explained = {
+            e.id: self._decide(e, m, reversals)
+            for e, m in zip(evaluations(self.qualifier, changing, as_of, explain=True), changing, strict=True)
+        }
+        return [explained.get(one.evaluation.id, one) for one in decisions]
+
+    def _decide(
+        self, evaluation: Evaluation, mirrored: Mirrored, reversals: Mapping[ContactId, int]
+    ) -> Decision:
+        return reconcile(
+            evaluation,
+            mirrored,
+            self.policy,
+            self.narrator,
+            backward=self._is_backward(evaluation),
+            reversals=reversals.get(evaluation.id, 0),
+        )
+
+    def _is_backward(self, evaluation: Evaluation) -> bool:
+        order = self.stage_order
+        if evaluation.stage in order and evaluation.to in order:
+            return order.index(evaluation.to) < order.index(evaluation.stage)
+        return evaluation.action is Action.DEMOTE
+
+    def _with_versions(
+        self, mirrored: Sequence[Mirrored], found: Sequence[Evaluation], as_of: datetime
+    ) -> list[Mirrored]:
+        """Look up who set the stage where a person may have done so within `respect_manual_for`."""
+        asked = [
+            one.id
+            for one, known in zip(found, mirrored, strict=True)
+            if withheld(one, known.stage_version, self.policy) is None
+            and wants_stage_change(one)
+            and self._may_be_a_persons(known, as_of)
+        ]
+        versions = self.historian.history(STAGE, asked) if asked else {}
+        return [
+            replace(one, stage_version=versions[one.contact.id][0]) if versions.get(one.contact.id) else one
+            for one in mirrored
+        ]
+
+    def _may_be_a_persons(self, known: Mirrored, as_of: datetime) -> bool:
+        stage = known.shown.get(STAGE) or None
+        if stage is None or (known.stage_version is not None and known.stage_version.value == stage):
+            return False
+        entered_at = known.contact.stage_entered_at
+        return entered_at is None or as_of - entered_at < self.policy.respect_manual_for
+
+
+def _update(digest: "hashlib._Hash", changes: Iterable[Change]) -> None:
+    for one in changes:
+        if one.property not in _VOLATILE:
+            parts = (one.contact, one.property, one.before or "", one.after, one.cause)
+            digest.update("\x1f".join(parts).encode() + b"\x1e")

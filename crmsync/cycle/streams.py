@@ -1,0 +1,255 @@
+"""One stream (a kind of the portal, or a form) at a time: list pages, search windows -> intakes into the mirror."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from crmsync.cycle.news import News, Wanted, foreign_entries, gone_entry, news
+from crmsync.cycle.pull import Mirror, Portal
+from crmsync.model import (
+    STAGE,
+    Association,
+    ContactId,
+    Cursor,
+    Draft,
+    Form,
+    Gone,
+    Intake,
+    Kind,
+    Reading,
+    Sighting,
+    Snapshot,
+    Version,
+)
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """
+    What a pull brought.
+
+    Attributes:
+        counts: stream -> snapshots (or submissions) taken.
+        foreign: changes by others that were recorded.
+        unreadable: answers that were set aside as findings.
+        shrunk: (missing, known) contacts when more vanished than the guard accepts; they were not marked as gone.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    foreign: int = 0
+    unreadable: int = 0
+    shrunk: tuple[int, int] | None = None
+
+    def __add__(self, other: "Pulled") -> "Pulled":
+        streams = [*self.counts, *(name for name in other.counts if name not in self.counts)]
+        counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in streams}
+        return Pulled(
+            counts,
+            self.foreign + other.foreign,
+            self.unreadable + other.unreadable,
+            self.shrunk or other.shrunk,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """
+    The verbs of pull, for one stream each. Safe to call for different streams from several threads.
+
+    Attributes:
+        max_shrink: share of the known contacts that may vanish in one sweep before it is not believed.
+    """
+
+    portal: Portal
+    mirror: Mirror
+    wanted: Wanted
+    lag: timedelta
+    overlap: timedelta
+    max_shrink: float
+
+    def sweep(self, kind: Kind) -> Pulled:
+        """Read the whole list, from where an interrupted sweep stopped; then look after those it no longer had."""
+        cursor = self._begin(kind)
+        pulled = Pulled()
+        while True:
+            page = self.portal.page(
+                kind,
+                properties=self.wanted.properties[kind],
+                associations=self.wanted.linked[kind],
+                after=cursor.after,
+            )
+            cursor = replace(cursor, after=page.after)
+            if page.after is None:
+                pulled += self._take(kind, page.snapshots, sweep=cursor.sweep)
+                return pulled + self._finish(kind, cursor)
+            pulled += self._take(kind, page.snapshots, cursor=cursor, sweep=cursor.sweep)
+
+    def catch_up(self, kind: Kind) -> Pulled:
+        """Take what was modified since the last window, which it overlaps, up to `lag` before now."""
+        cursor = self.mirror.cursor(kind.value)
+        if cursor.until is None or cursor.after is not None:
+            return self.sweep(kind)
+        until = self.portal.now() - self.lag
+        pulled = self._window(kind, cursor.until - self.overlap, until, again=False)
+        if until > cursor.until:  # never backwards, whatever the portal's clock says
+            self.mirror.take(Intake(cursor=replace(cursor, until=until)))
+        return pulled
+
+    def rescan(self, kind: Kind, back: timedelta) -> Pulled:
+        """Read a longer stretch again: late index entries, and associations, whose changes bump nothing."""
+        until = self.portal.now() - self.lag
+        return self._window(kind, until - back, until, again=True)
+
+    def submissions(self, form: Form, *, whole: bool) -> Pulled:
+        """Take the newest submissions of a form down to the first known one; `whole`: all of them."""
+        stream = f"forms:{form.id}"
+        cursor = self.mirror.cursor(stream)
+        stop_at_known = cursor.until is not None and cursor.after is None and not whole
+        started_at, after, taken = self.portal.now(), cursor.after, 0
+        while True:
+            page = self.portal.submissions(form, after)
+            known = self.mirror.known_submissions(form.id, [one.id for one in page.submissions])
+            fresh = tuple(one for one in page.submissions if one.id not in known)
+            taken += len(fresh)
+            after = None if known and stop_at_known else page.after
+            done = after is None
+            position = replace(cursor, after=after, until=started_at if done else cursor.until)
+            if fresh or not done or cursor != replace(position, until=cursor.until) or cursor.until is None:
+                self.mirror.take(Intake(submissions=fresh, cursor=position))
+            if done:
+                return Pulled({stream: taken} if taken else {})
+
+    def _begin(self, kind: Kind) -> Cursor:
+        cursor = self.mirror.cursor(kind.value)
+        if cursor.after is not None:
+            return cursor
+        return replace(cursor, sweep=cursor.sweep + 1, sweep_started_at=self.portal.now())
+
+    def _finish(self, kind: Kind, cursor: Cursor) -> Pulled:
+        """Move the cursor last: only when those that the list no longer had are looked after."""
+        unseen = [one for batch in self.mirror.unseen(kind, cursor.sweep) for one in batch]
+        pulled = Pulled()
+        if kind is Kind.CONTACT and unseen and (size := self.mirror.size()) * self.max_shrink < len(unseen):
+            pulled = Pulled(shrunk=(len(unseen), size))
+        else:
+            for batch in _batches(unseen):
+                pulled += self._read_again(kind, batch, sweep=cursor.sweep)
+        self.mirror.take(Intake(cursor=replace(cursor, after=None, until=cursor.sweep_started_at)))
+        return pulled
+
+    def _window(self, kind: Kind, since: datetime, until: datetime, *, again: bool) -> Pulled:
+        pulled = Pulled()
+        for sightings in self.portal.changed(kind, since, until):
+            ids = self._worth_reading(kind, sightings)
+            for batch in _batches(ids):
+                pulled += self._read_again(kind, batch, sweep=None)
+            if again and kind is not Kind.CONTACT:
+                rest = [one.id for one in sightings if one.id not in set(ids)]
+                pulled += self._associations_again(kind, rest)
+        return pulled
+
+    def _worth_reading(self, kind: Kind, sightings: Sequence[Sighting]) -> list[str]:
+        known = self.mirror.modified(kind, [one.id for one in sightings])
+        return [one.id for one in sightings if one.id not in known or one.modified_at > known[one.id]]
+
+    def _read_again(self, kind: Kind, ids: Sequence[str], *, sweep: int | None) -> Pulled:
+        reading = self.portal.read(kind, ids, properties=self.wanted.properties[kind])
+        distinct = {
+            one.id: one for one in reading.snapshots.values()
+        }  # two merged ids may answer as one contact
+        snapshots = self._linked(kind, tuple(distinct.values()))
+        gone = _gone(kind, reading)
+        findings = tuple(_finding(kind, one, why) for one, why in sorted(reading.unreadable.items()))
+        return self._take(kind, snapshots, gone=gone, findings=findings, sweep=sweep)
+
+    def _linked(self, kind: Kind, snapshots: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+        """Read what the snapshots are associated with: batch reads do not bring it."""
+        links: dict[str, dict[Kind, tuple[Association, ...]]] = {one.id: {} for one in snapshots}
+        for to in self.wanted.linked[kind] if snapshots else ():
+            for one, ends in self.portal.associations(kind, to, list(links)).items():
+                links[one][to] = ends
+        return tuple(replace(one, associations=links[one.id]) for one in snapshots)
+
+    def _associations_again(self, kind: Kind, ids: Sequence[str]) -> Pulled:
+        known = self.mirror.snapshots(kind, ids) if self.wanted.linked[kind] else {}
+        living = tuple(one for one in known.values() if not one.archived)
+        relinked = self._linked(kind, living)
+        moved = tuple(
+            now
+            for before, now in zip(living, relinked, strict=True)
+            if news({now.id: before}, [now], self.wanted, seen_at=self.portal.now()).due
+        )
+        return self._take(kind, moved) if moved else Pulled()
+
+    def _take(
+        self,
+        kind: Kind,
+        snapshots: Sequence[Snapshot],
+        *,
+        gone: Sequence[Gone] = (),
+        findings: tuple[Draft, ...] = (),
+        cursor: Cursor | None = None,
+        sweep: int | None = None,
+    ) -> Pulled:
+        ids = [one for snapshot in snapshots for one in (snapshot.id, *snapshot.merged_ids)]
+        known = self.mirror.snapshots(kind, [*ids, *(one.id for one in gone)])
+        fresh = news(known, snapshots, self.wanted, seen_at=self.portal.now())
+        versions, foreign = self._foreign(fresh, known, {one.id: one for one in snapshots})
+        missing = tuple(one for one in gone if one.id in known and not known[one.id].archived)
+        vanished = (*fresh.gone, *(one for one in missing if one.id not in {old.id for old in fresh.gone}))
+        departures = tuple(gone_entry(one) for one in vanished if one.kind is Kind.CONTACT)
+        self.mirror.take(
+            Intake(
+                snapshots=tuple(snapshots),
+                signals=fresh.signals,
+                due=(*fresh.due, *((one.kind, one.id) for one in vanished)),
+                versions=versions,
+                gone=vanished,
+                entries=(*departures, *foreign, *findings),
+                cursor=cursor,
+                sweep=sweep,
+            )
+        )
+        return Pulled({kind.value: len(snapshots)} if snapshots else {}, len(foreign), len(findings))
+
+    def _foreign(
+        self, fresh: News, known: Mapping[str, Snapshot], shown: Mapping[str, Snapshot]
+    ) -> tuple[dict[ContactId, Version], tuple[Draft, ...]]:
+        """Ask the portal who changed what is ours: history is read for these contacts only."""
+        by_property: dict[str, list[ContactId]] = {}
+        for contact, properties in fresh.foreign.items():
+            for name in properties:
+                by_property.setdefault(name, []).append(contact)
+        latest: dict[str, dict[str, Version | None]] = {contact: {} for contact in fresh.foreign}
+        for name, contacts in by_property.items():
+            for contact, versions in self.portal.history(name, contacts).items():
+                latest[contact][name] = versions[0] if versions else None
+        drafts = [
+            draft
+            for contact, properties in fresh.foreign.items()
+            for draft in foreign_entries(contact, properties, known[contact], shown[contact], latest[contact])
+        ]
+        stages = {ContactId(one): version for one, found in latest.items() if (version := found.get(STAGE))}
+        return stages, tuple(drafts)
+
+
+def _gone(kind: Kind, reading: Reading) -> tuple[Gone, ...]:
+    merged = (Gone(kind, asked, into=one.id) for asked, one in reading.snapshots.items() if asked != one.id)
+    return (*merged, *(Gone(kind, one) for one in reading.missing))
+
+
+def _finding(kind: Kind, one: str, why: str) -> Draft:
+    return Draft(kind="finding", object=kind.value, id=one, cause="unreadable", reason={"problem": why})
+
+
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for one in ids:
+        batch.append(one)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
