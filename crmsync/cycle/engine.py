@@ -4,6 +4,7 @@ The table of contents of a cycle: settle, pull, plan, guard, record, write.
 No write without its entry, no progress without its outcome. What each verb does stands in the module of its name.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -93,9 +94,9 @@ class Engine:
         plan, planned = self._plan(run, pulled)
         if plan is None or plan.status is PlanStatus.PARKED:
             status = "parked" if plan else ("applied" if written.results else "nothing")
-            return self._summary(run, status, plan, pulled, planned, written)
+            return _summary(run, status, plan, pulled, planned, written=written)
         written = self._write(plan, run, written)
-        return self._summary(run, "applied", plan, pulled, planned, written)
+        return _summary(run, "applied", plan, pulled, planned, written=written)
 
     def plan(self) -> Summary:
         """Pull and plan; write nothing. The plan is kept for `apply`."""
@@ -103,7 +104,7 @@ class Engine:
         pulled = self.pull(now)
         plan, planned = self._plan(run, pulled)
         status = "nothing" if plan is None else plan.status.value
-        return self._summary(run, status, plan, pulled, planned, Written())
+        return _summary(run, status, plan, pulled, planned)
 
     def apply(self, plan_id: PlanId) -> Summary:
         """
@@ -128,7 +129,9 @@ class Engine:
         if plan.status is not PlanStatus.APPLIED:
             written = self._write(plan, run, written)
         done = Planned(plan.tally, plan.digest, 0)
-        return self._summary(run, "applied" if written.results else "nothing", plan, Pulled(), done, written)
+        return _summary(
+            run, "applied" if written.results else "nothing", plan, Pulled(), done, written=written
+        )
 
     def pull(self, now: datetime, *, also: Sequence[Job] = ()) -> Pulled:
         """Catch up, and do the rescan, reconcile and tick that are due (or asked for)."""
@@ -192,7 +195,7 @@ class Engine:
     def _active_definition(self) -> DefinitionRef | None:
         """Return the definition that the last applied plan was made with."""
         known = self.memory.get("active_definition")
-        return DefinitionRef(*known.split(" ")) if known else None
+        return DefinitionRef(**json.loads(known)) if known else None
 
     def _activate(self, definition: DefinitionRef, run: RunId) -> None:
         if self._active_definition() != definition:
@@ -247,6 +250,19 @@ class Engine:
         return Summary(
             run, status, plan, pulled, planned.tally, written, planned.findings + pulled.unreadable
         )
+
+
+def _summary(
+    run: RunId,
+    status: str,
+    plan: Plan | None,
+    pulled: Pulled,
+    planned: Planned,
+    *,
+    written: Written | None = None,
+) -> Summary:
+    findings = planned.findings + pulled.unreadable
+    return Summary(run, status, plan, pulled, planned.tally, written or Written(), findings)
 
 
 @dataclass(slots=True)
