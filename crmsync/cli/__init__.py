@@ -12,43 +12,47 @@ import click
 from crmsync import __version__
 from crmsync.errors import CrmsyncError
 
-_MODULES = {  # command -> module that holds it, imported when it is called: the command line starts fast
-    "apply": "cycle",
-    "approve": "cycle",
-    "audit": "audit",
-    "check": "definition",
-    "definition": "definition",
-    "demo": "demo",
-    "doctor": "portal",
-    "erase": "contact",
-    "evaluate": "evaluate",
-    "explain": "contact",
-    "history": "contact",
-    "init": "portal",
-    "new-definition": "definition",
-    "plan": "cycle",
-    "plans": "cycle",
-    "reject": "cycle",
-    "revert": "cycle",
-    "run": "run",
-    "sandbox": "sandbox",
-    "serve": "run",
-    "settings": "settings",
-    "setup": "portal",
-    "sign": "definition",
-    "sync": "cycle",
+_COMMANDS = {  # name -> (module that holds it, imported when it is called: the command line starts fast; help)
+    "apply": ("cycle", "Do exactly what a plan shows."),
+    "approve": ("cycle", "Approve a parked plan."),
+    "audit": ("audit", "List, export and verify the audit trail."),
+    "check": ("definition", "Check the definition: errors, lint, examples."),
+    "definition": ("definition", "Show the definition in sentences, or compare two."),
+    "demo": ("demo", "See it work: a portal, a plan, the writes, the why."),
+    "doctor": ("portal", "Look at token, scopes, limits, properties, stages."),
+    "erase": ("contact", "Erase a person; the trail still verifies."),
+    "evaluate": ("evaluate", "Evaluate records offline."),
+    "explain": ("contact", "Show the arithmetic of one contact."),
+    "history": ("contact", "Show the life of one contact's stage."),
+    "init": ("portal", "Write commented settings and a definition here."),
+    "new-definition": ("definition", "Write a commented starter definition."),
+    "plan": ("cycle", "Show what would be written; write nothing."),
+    "plans": ("cycle", "List the plans, or show one."),
+    "reject": ("cycle", "Reject a plan."),
+    "revert": ("cycle", "Plan to restore what a run changed."),
+    "run": ("run", "Run the daemon with its web page."),
+    "sandbox": ("sandbox", "Run a HubSpot portal on this machine to try things on."),
+    "serve": ("run", "Serve the web page only."),
+    "settings": ("settings", "Show every setting, its value and origin."),
+    "setup": ("portal", "Create crmsync's properties in the portal."),
+    "sign": ("definition", "Sign the definition for marketing or sales."),
+    "sync": ("cycle", "Pull, plan, guard, write: one cycle."),
 }
 
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(_MODULES)
+        return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
-        if cmd_name not in _MODULES:
+        if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"crmsync.cli.{_MODULES[cmd_name]}")
+        module = import_module(f"crmsync.cli.{_COMMANDS[cmd_name][0]}")
         return next(command for command in module.COMMANDS if command.name == cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -79,7 +83,7 @@ def main(run: Callable[..., Any] = root) -> None:
         if error.next_step:
             click.echo(f"Next: {error.next_step}", err=True)
         sys.exit(error.exit_status)
-    except Exception:  # the last resort of the process: a bug, shown with its traceback
+    except Exception:  # noqa: BLE001 - the last resort of the process: a bug, shown with its traceback
         traceback.print_exc()
         click.echo("crmsync: this is a bug; please report it with the lines above.", err=True)
         sys.exit(1)

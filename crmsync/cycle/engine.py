@@ -200,16 +200,12 @@ class Engine:
     def _activate(self, definition: DefinitionRef, run: RunId) -> None:
         if self._active_definition() != definition:
             self.trail.append([Draft(kind="definition.activated", run=run, definition=definition)])
-            self.memory.put(
-                "active_definition", " ".join((definition.id, definition.version, definition.sha256))
-            )
+            self.memory.put("active_definition", json.dumps(asdict(definition)))
 
     def _keep(self, draft: "_DraftPlan", planned: Planned, reasons: tuple[str, ...]) -> Plan:
         waiting = self.plans.plans(status=PlanStatus.PARKED, limit=1)
         if reasons and waiting and waiting[0].digest == planned.digest:
-            self.plans.drop(
-                draft.id
-            )  # the same surprise as before: keep the plan that people already look at
+            self.plans.drop(draft.id)  # the same surprise: keep the plan that people already look at
             return waiting[0]
         status = PlanStatus.PARKED if reasons else PlanStatus.OPEN
         plan = draft.plan(status, planned, reasons)
@@ -226,7 +222,8 @@ class Engine:
         for changes in self.plans.changes(plan.id):
             if self.should_stop():
                 return written  # the rest stays in the plan, its contacts stay due
-            intents = intend(self.trail, plan, changes, self.streams.portal.now())
+            now = self.streams.portal.now()
+            intents = intend(self.trail, changes, run=run, definition=plan.definition, at=now)
             written.intended += len(intents)
             written.note(write.write(self.sink, self.trail, intents, run))
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
@@ -237,19 +234,6 @@ class Engine:
 
     def _entry(self, kind: str, run: RunId, reason: Json) -> Draft:
         return Draft(kind=kind, run=run, definition=self.config.definition, reason=reason)
-
-    def _summary(
-        self,
-        run: RunId,
-        status: str,
-        plan: Plan | None,
-        pulled: Pulled,
-        planned: Planned,
-        written: Written,
-    ) -> Summary:
-        return Summary(
-            run, status, plan, pulled, planned.tally, written, planned.findings + pulled.unreadable
-        )
 
 
 def _summary(

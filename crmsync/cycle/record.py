@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from crmsync.model import Change, Draft, Intent, Outcome, Plan, RunId
+from crmsync.model import Change, DefinitionRef, Draft, Intent, Outcome, RunId
 
 
 class Trail(Protocol):
@@ -27,24 +27,24 @@ class Trail(Protocol):
         """
 
 
-def intend(trail: Trail, plan: Plan, changes: Sequence[Change], at: datetime) -> tuple[Intent, ...]:
+def intend(
+    trail: Trail, changes: Sequence[Change], *, run: RunId, definition: DefinitionRef, at: datetime
+) -> tuple[Intent, ...]:
     """Commit one intent per change; a move backward commits both of its steps before the first is sent."""
-    seqs = trail.append([_draft(plan, change) for change in changes])
-    return tuple(
-        Intent(seq, plan.run, change, at, plan.definition) for seq, change in zip(seqs, changes, strict=True)
-    )
+    seqs = trail.append([_draft(change, run, definition) for change in changes])
+    return tuple(Intent(seq, run, change, at, definition) for seq, change in zip(seqs, changes, strict=True))
 
 
-def _draft(plan: Plan, change: Change) -> Draft:
+def _draft(change: Change, run: RunId, definition: DefinitionRef) -> Draft:
     return Draft(
         kind="change.intended",
-        run=plan.run,
+        run=run,
         object="contact",
         id=change.contact,
         property=change.property,
         before=change.before,
         after=change.after,
         cause=change.cause,
-        definition=plan.definition,
+        definition=definition,
         reason=change.reason,
     )
