@@ -1,0 +1,120 @@
+"""A HubSpot portal in a process: for trying crmsync without an account, and for testing it without mercy."""
+
+from types import TracebackType
+from typing import Self
+
+from crmsync.sandbox.edits import Edits
+from crmsync.sandbox.index import Lag
+from crmsync.sandbox.portal import Options, Portal
+from crmsync.sandbox.seed import fill
+from crmsync.sandbox.server import Server
+from crmsync.sandbox.times import Clock, ManualClock, wall_clock
+from crmsync.sandbox.wire import Body, Request, Reset, Response
+
+__all__ = [
+    "Body",
+    "Lag",
+    "ManualClock",
+    "Options",
+    "Portal",
+    "Request",
+    "Reset",
+    "Response",
+    "Sandbox",
+    "seeded_portal",
+]
+
+
+def seeded_portal(
+    contacts: int = 200,
+    *,
+    engagements: int | None = None,
+    options: Options | None = None,
+    clock: Clock = wall_clock,
+) -> Portal:
+    """
+    A portal with a believable company in it, without a server.
+
+    Args:
+        engagements: about four for each contact when None.
+    """
+    portal = Portal(options, clock)
+    fill(portal, contacts, 4 * contacts if engagements is None else engagements)
+    return portal
+
+
+class Sandbox:
+    """
+    A seeded portal on real HTTP; a context manager.
+
+    Attributes:
+        portal: the portal itself, for looking inside.
+        edits: what others do to it.
+    """
+
+    def __init__(
+        self,
+        contacts: int = 200,
+        *,
+        engagements: int | None = None,
+        seed: int = 1,
+        tier: str = "pro",
+        limits: bool = True,
+        lag: Lag | None = None,
+        clock: Clock | None = None,
+        token: str | None = None,
+        time_zone: str = "Europe/Brussels",
+        port: int = 0,
+        latency_s: float = 0.0,
+    ) -> None:
+        """*Raises* OSError when the port is taken."""
+        options = Options(seed=seed, tier=tier, limits=limits, lag=lag, token=token, time_zone=time_zone)
+        self.portal = seeded_portal(
+            contacts, engagements=engagements, options=options, clock=clock or wall_clock
+        )
+        self._server = Server(self.portal, port=port, latency_s=latency_s)
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    @property
+    def token(self) -> str:
+        return self.portal.token
+
+    @property
+    def edits(self) -> Edits:
+        return self.portal.edits
+
+    @property
+    def latency_s(self) -> float:
+        return self._server.latency_s
+
+    @latency_s.setter
+    def latency_s(self, seconds: float) -> None:
+        self._server.latency_s = seconds
+
+    def start(self) -> Self:
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def arm(self, kind: str, **settings: object) -> None:
+        """Arm a fault, see faults.Rule."""
+        with self.portal.lock:
+            self.portal.faults.arm({"kind": kind, **settings})
+
+    def settle(self) -> None:
+        """Automation and the search index catch up at once."""
+        with self.portal.lock:
+            self.portal.world.settle_everything()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,247 @@
+"""Endpoints of associations, and what an association does to the records: the primary company."""
+
+from typing import Any
+
+from crmsync.sandbox.batches import inputs
+from crmsync.sandbox.call import Call
+from crmsync.sandbox.graph import Pair
+from crmsync.sandbox.kinds import PLAIN, PRIMARY, Kind
+from crmsync.sandbox.objects import batch_frame
+from crmsync.sandbox.store import Source
+from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
+from crmsync.sandbox.world import World
+
+MOST_READ = 1_000
+MOST_WRITTEN = 2_000
+PAGE = 500
+PRIMARY_COMPANY = "associatedcompanyid"
+
+
+class Associating:
+    """Associations with their consequences."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def connect(self, pair: Pair, id_: int, other: int, types: list[int], source: Source, at_ms: int) -> None:
+        """Associate with labels. The first company of a contact becomes its primary one."""
+        graph = self._world.graph
+        had_primary = pair not in PRIMARY or graph.primary(pair[0], id_, pair[1]) is not None
+        self._world.associate(pair, id_, other, source, at_ms)
+        for type_ in types:
+            if type_ == PRIMARY.get(pair):
+                graph.make_primary(pair, id_, other)
+            else:
+                graph.add_label(pair, id_, other, type_)
+        if pair == ("companies", "contacts"):
+            if graph.primary("contacts", other, "companies") is None:
+                graph.make_primary(("contacts", "companies"), other, id_)
+            self._follow_primary(other, source, at_ms)
+        elif not had_primary and pair[1] == "companies" and graph.primary(pair[0], id_, pair[1]) is None:
+            graph.make_primary(pair, id_, other)
+        if pair == ("contacts", "companies"):
+            self._follow_primary(id_, source, at_ms)
+
+    def cut(self, pair: Pair, id_: int, other: int, source: Source, at_ms: int) -> bool:
+        graph = self._world.graph
+        done = graph.cut(pair, id_, other)
+        contact = (
+            id_ if pair == ("contacts", "companies") else other if pair == ("companies", "contacts") else None
+        )
+        if done and contact is not None:
+            left = graph.to("contacts", contact, "companies")
+            if left and graph.primary("contacts", contact, "companies") is None:
+                graph.make_primary(("contacts", "companies"), contact, left[0])
+            self._follow_primary(contact, source, at_ms)
+        return done
+
+    def _follow_primary(self, contact_id: int, source: Source, at_ms: int) -> None:
+        """Keep `associatedcompanyid` the primary company; only that moves the contact's last change."""
+        record = self._world.shelf("contacts").live.get(contact_id)
+        primary = self._world.graph.primary("contacts", contact_id, "companies")
+        wanted = "" if primary is None else str(primary)
+        if record is not None and record.text(PRIMARY_COMPANY) != wanted:
+            self._world.change(record, {PRIMARY_COMPANY: wanted}, source, at_ms)
+
+
+def read_batch(call: Call) -> Response:
+    from_kind, to_kind = call.kind("kind"), call.kind("to")
+    results, errors = [], []
+    for one in inputs(call, call.body(), MOST_READ):
+        id_ = str(one.get("id", ""))
+        after = str(one.get("after") or "0")
+        page = _page(call, from_kind, id_, to_kind, int(after) if after.isdecimal() else 0, PAGE)
+        if page is None:
+            errors.append(_none_found(from_kind, to_kind, id_))
+        else:
+            results.append({"from": {"id": id_}, **page})
+    call.world.rng.shuffle(results)
+    return answer(batch_frame(call, results, errors), 207 if errors else 200)
+
+
+def read_single(call: Call) -> Response:
+    kind = call.kind()
+    if not call.params["id"].isdecimal() or call.shelf().find(int(call.params["id"])) is None:
+        raise not_found()
+    page = _page(
+        call,
+        kind,
+        call.params["id"],
+        call.kind("to"),
+        call.whole("after", 0),
+        call.whole("limit", PAGE, PAGE),
+    )
+    if page is None:
+        return answer({"results": []})
+    body = {"results": page["to"]}
+    return answer(body | ({"paging": page["paging"]} if "paging" in page else {}))
+
+
+def _page(call: Call, from_kind: Kind, text: str, to_kind: Kind, after: int, limit: int) -> Body | None:
+    """One page of the other ends, None when there are none. `after` counts from the first one."""
+    id_ = int(text) if text.isdecimal() else 0
+    graph, pair = call.world.graph, (from_kind.name, to_kind.name)
+    others = graph.to(from_kind.name, id_, to_kind.name)
+    if not others:
+        return None
+    shown = others[after : after + limit]
+    page: Body = {
+        "to": [{"toObjectId": other, "associationTypes": _types(call, pair, id_, other)} for other in shown]
+    }
+    if after + limit < len(others):
+        following = str(after + limit)
+        page["paging"] = {"next": {"after": following, "link": f"?after={following}"}}
+    return page
+
+
+def _types(call: Call, pair: Pair, id_: int, other: int) -> list[Body]:
+    graph = call.world.graph
+    custom = graph.custom.get(pair, {})
+    return [
+        {
+            "category": "USER_DEFINED" if type_ in custom else "HUBSPOT_DEFINED",
+            "typeId": type_,
+            "label": graph.label(pair, type_),
+        }
+        for type_ in graph.types(pair[0], id_, pair[1], other)
+    ]
+
+
+def _none_found(from_kind: Kind, to_kind: Kind, id_: str) -> Body:
+    return {
+        "status": "error", "category": "OBJECT_NOT_FOUND", "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
+        "message": f"No {to_kind.singular} is associated with {from_kind.singular} {id_}.",
+        "context": {"fromObjectId": [id_], "fromObjectType": [from_kind.singular], "toObjectType": [to_kind.singular]},
+    }  # fmt: skip
+
+
+def create_batch(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    given = [
+        (*_ends(call, one), _given_types(call, pair, one.get("types")))
+        for one in inputs(call, call.body(), MOST_WRITTEN)
+    ]
+    return answer(batch_frame(call, [_connect(call, pair, *one) for one in given]), 201)
+
+
+def connect_batch_plainly(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    given = [_ends(call, one) for one in inputs(call, call.body(), MOST_WRITTEN)]
+    return answer(batch_frame(call, [_connect(call, pair, id_, other, []) for id_, other in given]))
+
+
+def archive_batch(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    for one in inputs(call, call.body(), MOST_WRITTEN):
+        id_ = _number((one.get("from") or {}).get("id"))
+        for to in one.get("to") or []:
+            call.portal.associating.cut(pair, id_, _number(to.get("id")), call.source, call.now_ms)
+    return Response(204)
+
+
+def archive_labels(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    for one in inputs(call, call.body(), MOST_WRITTEN):
+        id_, other = _ends(call, one)
+        for type_ in _given_types(call, pair, one.get("types")):
+            call.world.graph.drop_label(pair, id_, other, type_)
+    return Response(204)
+
+
+def connect_single(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    id_, other = _must_live(call, "kind", call.params["id"]), _must_live(call, "to", call.params["other"])
+    given = call.request.json()
+    types = _given_types(call, pair, given) if isinstance(given, list) else []
+    call.portal.associating.connect(pair, id_, other, types, call.source, call.now_ms)
+    labels = [label for type_ in types if (label := call.world.graph.label(pair, type_))]
+    body = {"fromObjectTypeId": call.kind().type_id, "fromObjectId": id_, "toObjectTypeId": call.kind("to").type_id,
+            "toObjectId": other, "labels": labels}  # fmt: skip
+    return answer(body, 201)
+
+
+def connect_single_plainly(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    id_, other = _must_live(call, "kind", call.params["id"]), _must_live(call, "to", call.params["other"])
+    return answer(batch_frame(call, [_connect(call, pair, id_, other, [])]))
+
+
+def cut_single(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    call.portal.associating.cut(
+        pair, _number(call.params["id"]), _number(call.params["other"]), call.source, call.now_ms
+    )
+    return Response(204)
+
+
+def labels(call: Call) -> Response:
+    pair = (call.kind().name, call.kind("to").name)
+    graph = call.world.graph
+    types = [one for one in (PRIMARY.get(pair), PLAIN.get(pair)) if one is not None]
+    found = [
+        {"category": "HUBSPOT_DEFINED", "typeId": type_, "label": graph.label(pair, type_)} for type_ in types
+    ]
+    found += [
+        {"category": "USER_DEFINED", "typeId": type_, "label": label}
+        for type_, label in graph.custom.get(pair, {}).items()
+    ]
+    return answer({"results": found})
+
+
+def _connect(call: Call, pair: Pair, id_: int, other: int, types: list[int]) -> Body:
+    call.portal.associating.connect(pair, id_, other, types, call.source, call.now_ms)
+    first = types[0] if types else PLAIN.get(pair, 0)
+    return {
+        "from": {"id": str(id_)}, "to": {"id": str(other)},
+        "associationSpec": {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": first},
+    }  # fmt: skip
+
+
+def _ends(call: Call, one: Body) -> tuple[int, int]:
+    from_id, to_id = (one.get("from") or {}).get("id", ""), (one.get("to") or {}).get("id", "")
+    return _must_live(call, "kind", str(from_id)), _must_live(call, "to", str(to_id))
+
+
+def _must_live(call: Call, name: str, text: str) -> int:
+    kind = call.kind(name)
+    found = call.world.shelf(kind).find(int(text)) if text.isdecimal() else None
+    if found is None:
+        raise ApiError(404, f"{kind.singular.upper()} {text[:40]} does not exist", "OBJECT_NOT_FOUND")
+    return found.id
+
+
+def _given_types(call: Call, pair: Pair, given: Any) -> list[int]:
+    """*Raises* ApiError 400 for a type that does not belong between these kinds."""
+    if not isinstance(given, list):
+        raise ApiError(400, "Invalid input JSON on line 1, column 1: association types must be a list")
+    found = []
+    for one in given:
+        type_ = one.get("associationTypeId") if isinstance(one, dict) else None
+        if not isinstance(type_, int) or not call.world.graph.knows(pair, type_):
+            raise ApiError(400, f"invalid association type {type_} from {pair[0]} to {pair[1]}")
+        found.append(type_)
+    return found
+
+
+def _number(text: Any) -> int:
+    return int(text) if str(text).isdecimal() else 0

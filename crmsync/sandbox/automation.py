@@ -1,0 +1,159 @@
+"""What the portal does by itself, a little later: stages follow deals and companies, roll-ups follow activities."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crmsync.sandbox.directory import Directory
+from crmsync.sandbox.kinds import ACTIVITY_NAMES
+from crmsync.sandbox.rules import STAGE, stage_move, stage_stamps
+from crmsync.sandbox.store import Record, Source
+from crmsync.sandbox.times import SECOND, iso, read_instant
+from crmsync.sandbox.world import World
+
+TALKS = frozenset({"calls", "emails", "meetings", "communications"})
+"""Activities that count as having contacted somebody."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How late the automation is, and which of it is on."""
+
+    stage_ms: int = 2 * SECOND
+    roll_up_ms: int = 3 * SECOND
+    deals_set_stage: bool = True
+    companies_set_stage: bool = True
+    rolls_up: bool = True
+
+
+class Automation:
+    """A watcher of the world that schedules HubSpot's own writes."""
+
+    def __init__(self, world: World, directory: Directory) -> None:
+        self._world = world
+        self._directory = directory
+        self.pace = Pace()
+
+    # -- what it sees ------------------------------------------------------------------------------
+
+    def created(self, record: Record, source: Source, at_ms: int) -> None:
+        if record.kind.name in ACTIVITY_NAMES:
+            self._roll_up_contacts_of(record, at_ms)
+
+    def changed(self, record: Record, before: Mapping[str, str], source: Source, at_ms: int) -> None:
+        match record.kind.name:
+            case "companies" if STAGE in before:
+                self._later_company_stage(record.id, at_ms)
+            case "deals" if "dealstage" in before:
+                self._later_deal_stage(record.id, at_ms)
+            case name if name in ACTIVITY_NAMES and before:
+                self._roll_up_contacts_of(record, at_ms)
+
+    def gone(self, record: Record, how: str, source: Source, at_ms: int) -> None:
+        if record.kind.name in ACTIVITY_NAMES:
+            self._roll_up_contacts_of(record, at_ms)
+
+    def merged(self, primary: int, other: int, into: Record, source: Source, at_ms: int) -> None:
+        if into.kind.name == "contacts":
+            self._later_roll_up(into.id, at_ms)
+
+    def associated(self, pair: tuple[str, str], ids: tuple[int, int], source: Source, at_ms: int) -> None:
+        (first, second), (one, two) = pair, ids
+        if second == "contacts":
+            (first, second), (one, two) = (second, first), (two, one)
+        if first == "contacts" and second in ACTIVITY_NAMES:
+            self._later_roll_up(one, at_ms)
+        elif "deals" in pair:
+            self._later_deal_stage(two if second == "deals" else one, at_ms)
+
+    # -- stages ------------------------------------------------------------------------------------
+
+    def _later_deal_stage(self, deal_id: int, at_ms: int) -> None:
+        if self.pace.deals_set_stage:
+            self._world.later(at_ms + self.pace.stage_ms, lambda due_ms: self._follow_deal(deal_id, due_ms))
+
+    def _later_company_stage(self, company_id: int, at_ms: int) -> None:
+        if self.pace.companies_set_stage:
+            self._world.later(
+                at_ms + self.pace.stage_ms, lambda due_ms: self._follow_company(company_id, due_ms)
+            )
+
+    def _follow_deal(self, deal_id: int, at_ms: int) -> None:
+        """A deal makes its contacts and companies opportunities, a won one customers. Forward only."""
+        world = self._world
+        deal = world.shelf("deals").live.get(deal_id)
+        if deal is None:
+            return
+        stage = self._directory.stage(deal.text("pipeline"), deal.text("dealstage"))
+        is_won = stage is not None and stage.is_closed and stage.probability >= 1
+        wanted = "customer" if is_won else "opportunity"
+        source = Source("DEALS", f"deal:{deal_id}")
+        for kind in ("contacts", "companies"):
+            for id_ in list(world.graph.to("deals", deal_id, kind)):
+                self._set_stage(kind, id_, wanted, source, at_ms)
+        for contact in list(world.graph.to("deals", deal_id, "contacts")):
+            self._count_deals(contact, at_ms)
+
+    def _count_deals(self, contact_id: int, at_ms: int) -> None:
+        record = self._world.shelf("contacts").live.get(contact_id)
+        count = str(len(self._world.graph.to("contacts", contact_id, "deals")))
+        if record is not None and record.text("num_associated_deals") != count:
+            source = Source("CALCULATED", "RollupProperties")
+            self._world.change(record, {"num_associated_deals": count}, source, at_ms)
+
+    def _follow_company(self, company_id: int, at_ms: int) -> None:
+        """A company's stage spreads to the contacts whose primary company it is."""
+        company = self._world.shelf("companies").live.get(company_id)
+        if company is None or not company.text(STAGE):
+            return
+        source = Source("COMPANIES", f"company:{company_id}")
+        for id_ in list(self._world.graph.to("companies", company_id, "contacts")):
+            if self._world.graph.primary("contacts", id_, "companies") == company_id:
+                self._set_stage("contacts", id_, company.text(STAGE), source, at_ms)
+
+    def _set_stage(self, kind: str, id_: int, wanted: str, source: Source, at_ms: int) -> None:
+        record, schema = self._world.shelf(kind).live.get(id_), self._world.schemas[kind]
+        if record is None or record.text(STAGE) == wanted or wanted not in schema.stages():
+            return
+        if stage_move(record, wanted, schema, allow_backward=False):
+            values = {STAGE: wanted} | stage_stamps(record, wanted, schema, at_ms)
+            self._world.change(record, values, source, at_ms)
+
+    # -- roll-ups ----------------------------------------------------------------------------------
+
+    def _roll_up_contacts_of(self, activity: Record, at_ms: int) -> None:
+        for contact in self._world.graph.to(activity.kind.name, activity.id, "contacts"):
+            self._later_roll_up(contact, at_ms)
+
+    def _later_roll_up(self, contact_id: int, at_ms: int) -> None:
+        if self.pace.rolls_up:
+            self._world.later(at_ms + self.pace.roll_up_ms, lambda due_ms: self.roll_up(contact_id, due_ms))
+
+    def roll_up(self, contact_id: int, at_ms: int) -> None:
+        """Count a contact's activities anew; a difference moves the contact's last change."""
+        record = self._world.shelf("contacts").live.get(contact_id)
+        if record is None:
+            return
+        wanted = self.summary(contact_id, at_ms)
+        changed = {name: value for name, value in wanted.items() if value and record.text(name) != value}
+        self._world.change(record, changed, Source("CALCULATED", "RollupProperties"), at_ms)
+
+    def summary(self, contact_id: int, now_ms: int) -> dict[str, str]:
+        past, future, talks = [], [], []
+        for name in sorted(ACTIVITY_NAMES):
+            shelf = self._world.shelf(name)
+            for id_ in self._world.graph.to("contacts", contact_id, name):
+                activity = shelf.live.get(id_)
+                at_ms = read_instant(activity.text("hs_timestamp") or "x") if activity is not None else None
+                if at_ms is None:
+                    continue
+                (past if at_ms <= now_ms else future).append(at_ms)
+                if name in TALKS and at_ms <= now_ms:
+                    talks.append(at_ms)
+        return {
+            "num_notes": str(len(past) + len(future)),
+            "num_contacted_notes": str(len(talks)),
+            "notes_last_updated": iso(max(past)) if past else "",
+            "hs_last_sales_activity_timestamp": iso(max(past)) if past else "",
+            "notes_last_contacted": iso(max(talks)) if talks else "",
+            "notes_next_activity_date": iso(min(future)) if future else "",
+        }

@@ -1,0 +1,192 @@
+"""`/_sandbox/...`: look behind the portal and push it around. Not part of HubSpot; needs no token."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crmsync.sandbox.kinds import BY_NAME
+from crmsync.sandbox.rules import RequiredWhen
+from crmsync.sandbox.times import iso
+from crmsync.sandbox.wire import ApiError, Body, Request, Response, answer, not_found
+
+if TYPE_CHECKING:
+    from crmsync.sandbox.portal import Portal
+
+EDITS = frozenset(
+    "human workflow raw company_stage bump stamp touch merge archive restore erase create associate dissociate submit".split()
+)
+
+
+def respond(portal: "Portal", request: Request) -> Response:
+    """Answer one control request. *Raises* ApiError."""
+    parts = [part for part in request.path.split("/") if part][1:]
+    body = request.json()
+    if not isinstance(body, dict):
+        raise ApiError(400, "the body must be a JSON object")
+    match request.method, parts:
+        case "GET", []:
+            return answer({"paths": sorted([*_CHANGES, "log", "effects", "state", "faults", "edits/{edit}", "{kind}/{id}"]),
+                           "edits": sorted(EDITS)})  # fmt: skip
+        case "GET", ["log"]:
+            since = int(dict(request.query).get("since", "0"))
+            return answer({"results": [one.json() for one in portal.log if one.n > since]})
+        case "DELETE", ["log"]:
+            portal.reset_log()
+            return answer({})
+        case "GET", ["effects"]:
+            since = int(dict(request.query).get("since", "0"))
+            return answer({"results": portal.effects[since:]})
+        case "GET", ["state"]:
+            return answer(state(portal))
+        case "GET", ["faults"]:
+            return answer(
+                {"results": [rule.json() for rule in portal.faults.rules], "struck": portal.faults.struck}
+            )
+        case "POST", ["faults"]:
+            return answer(portal.faults.arm(body).json(), 201)
+        case "DELETE", ["faults"]:
+            portal.faults.clear()
+            return answer({})
+        case "POST", ["edits", edit] if edit in EDITS:
+            return answer({"result": _edit(portal, edit, body)})
+        case "POST", [change] if change in _CHANGES:
+            _CHANGES[change](portal, body)
+            return answer(state(portal))
+        case "GET", [kind, id_] if kind in BY_NAME:
+            return answer(raw(portal, kind, id_))
+        case _:
+            raise not_found(f"no such control: {request.method} {request.path}")
+
+
+def _edit(portal: "Portal", edit: str, body: Body) -> Any:
+    try:
+        return getattr(portal.edits, edit)(**body)
+    except TypeError as error:
+        raise ApiError(400, f"{edit}: {error}") from error
+
+
+def state(portal: "Portal") -> Body:
+    """Counters."""
+    world, limits = portal.world, portal.limits
+    with portal.lock:
+        return {
+            "now": iso(world.now_ms()), "portalId": portal.account.portal_id, "tier": portal.tier,
+            "live": {name: len(shelf.live) for name, shelf in world.shelves.items()},
+            "archived": {name: len(shelf.archived) for name, shelf in world.shelves.items()},
+            "merged": {name: len(shelf.merged) for name, shelf in world.shelves.items() if shelf.merged},
+            "requests": len(portal.log), "effects": len(portal.effects), "late_in_search": world.index.late(),
+            "automation_waiting": world.waiting(), "refused": limits.refused, "daily_used": limits.day.used,
+            "faults": portal.faults.struck, "submissions": sum(len(form.submissions) for form in portal.forms.values()),
+        }  # fmt: skip
+
+
+def raw(portal: "Portal", kind: str, id_: str) -> Body:
+    """One record with everything the portal knows of it, dead or alive."""
+    world = portal.world
+    shelf = world.shelf(BY_NAME[kind])
+    number = int(id_) if id_.isdecimal() else 0
+    record = shelf.find(number) or shelf.archived.get(number)
+    if record is None:
+        raise not_found(f"no {kind} {id_}; erased: {number in shelf.erased}")
+    names = sorted({*record.base, *record.own})
+    return {
+        "id": str(record.id), "properties": record.shown(names), "createdAt": iso(record.created_ms), "updatedAt": iso(record.updated_ms),
+        "archivedAt": iso(record.archived_ms) if record.archived_ms is not None else None,
+        "history": {name: [one.json() for one in record.versions(name)] for name in names},
+        "associations": {pair[1]: [] for pair, _ in world.graph.all_of(record.kind.name, record.id)}
+        | _others(portal, record.kind.name, record.id),
+    }  # fmt: skip
+
+
+def _others(portal: "Portal", kind: str, id_: int) -> Body:
+    found: Body = {}
+    for pair, other in portal.world.graph.all_of(kind, id_):
+        types = portal.world.graph.types(kind, id_, pair[1], other)
+        found.setdefault(pair[1], []).append({"id": str(other), "types": list(types)})
+    return found
+
+
+# -- settings of the portal ------------------------------------------------------------------------
+
+
+def _lag(portal: "Portal", body: Body) -> None:
+    lag = portal.world.index.lag
+    lag.base_ms = int(body.get("base_ms", lag.base_ms))
+    lag.tail_ms = int(body.get("tail_ms", lag.tail_ms))
+    lag.tail_share = float(body.get("tail_share", lag.tail_share))
+
+
+def _stale(portal: "Portal", body: Body) -> None:
+    """Search returns the present values of these contacts from now on; none given: thaw."""
+    if not body.get("ids"):
+        portal.world.index.thaw()
+    for id_ in body.get("ids", []):
+        portal.world.index.freeze(portal.edits.record(id_, body.get("kind", "contacts")))
+
+
+def _budget(portal: "Portal", body: Body) -> None:
+    """Other apps: `eat` takes places now, `others` holds places all the time; and the limits themselves."""
+    limits, now_ms = portal.limits, portal.world.now_ms()
+    eaten, held = body.get("eat", {}), body.get("others", {})
+    limits.burst(portal.app.id, oauth=False).eat(now_ms, int(eaten.get("burst", 0)))
+    limits.search.eat(now_ms, int(eaten.get("search", 0)))
+    limits.associations.eat(now_ms, int(eaten.get("associations", 0)))
+    limits.day.roll(portal.world.clock())
+    limits.day.used += int(eaten.get("daily", 0))
+    limits.burst_others = int(held.get("burst", limits.burst_others))
+    limits.search.others = int(held.get("search", limits.search.others))
+    limits.associations.others = int(held.get("associations", limits.associations.others))
+    limits.enforced = bool(body.get("enforced", limits.enforced))
+    limits.retry_after = bool(body.get("retry_after", limits.retry_after))
+    limits.burst_limit = int(body.get("burst_limit", limits.burst_limit))
+    limits.day.limit = int(body.get("daily_limit", limits.day.limit))
+
+
+def _token(portal: "Portal", body: Body) -> None:
+    """Revoke the token, give it back, remove or restore scopes."""
+    if body.get("revoke"):
+        portal.access.revoke(portal.token)
+    if body.get("restore"):
+        portal.access.admit(portal.app, portal.token)
+    portal.app.scopes.difference_update(body.get("remove_scopes", []))
+    portal.app.scopes.update(body.get("add_scopes", []))
+
+
+def _rules(portal: "Portal", body: Body) -> None:
+    """What an administrator decides: `allow_backward`, `required`, `read_only`, `search_body_limit`."""
+    settings = portal.settings
+    settings.allow_backward = bool(body.get("allow_backward", settings.allow_backward))
+    if "required" in body:
+        settings.required = [
+            RequiredWhen(one.get("kind", "contacts"), one["name"], one["value"], tuple(one["needs"]))
+            for one in body["required"]
+        ]
+    if "read_only" in body:
+        settings.frozen = {(one.get("kind", "contacts"), one["name"]) for one in body["read_only"]}
+    portal.search_body_limit = bool(body.get("search_body_limit", portal.search_body_limit))
+
+
+def _pace(portal: "Portal", body: Body) -> None:
+    pace = portal.automation.pace
+    for name in ("stage_ms", "roll_up_ms", "deals_set_stage", "companies_set_stage", "rolls_up"):
+        if name in body:
+            setattr(pace, name, body[name])
+
+
+def _clock(portal: "Portal", body: Body) -> None:
+    """Advance a clock that can be moved."""
+    advance = getattr(portal.world.clock, "advance", None)
+    if advance is None:
+        raise ApiError(400, "the clock of this sandbox is the real one and cannot be moved")
+    advance(float(body.get("advance_s", 0)))
+    portal.world.settle(portal.world.now_ms())
+
+
+def _settle(portal: "Portal", body: Body) -> None:
+    """Automation and the search index catch up at once."""
+    portal.world.settle_everything()
+
+
+_CHANGES: dict[str, Callable[["Portal", Body], None]] = {
+    "lag": _lag, "stale": _stale, "budget": _budget, "token": _token, "rules": _rules, "pace": _pace, "clock": _clock,
+    "settle": _settle,
+}  # fmt: skip

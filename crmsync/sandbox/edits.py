@@ -1,0 +1,185 @@
+"""What other people and programs do to the portal from outside."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from crmsync.sandbox.forms import Submission
+from crmsync.sandbox.kinds import BY_NAME
+from crmsync.sandbox.merging import erase, merge_records
+from crmsync.sandbox.rules import STAGE, Validator, refusal, stage_stamps
+from crmsync.sandbox.store import Record, Source
+from crmsync.sandbox.wire import ApiError, not_found
+
+if TYPE_CHECKING:
+    from crmsync.sandbox.portal import Portal
+
+WORKFLOW = Source("AUTOMATION_PLATFORM", "enrollmentId:9001;actionExecutionIndex:0")
+ANALYTICS = Source("ANALYTICS", "WebAnalytics")
+BULK_JOB = Source("BATCH_UPDATE", "MarketableContacts")
+
+
+def person(user_id: int) -> Source:
+    """Somebody at the screen."""
+    return Source("CRM_UI", f"userId:{user_id}", user_id)
+
+
+class Edits:
+    """
+    Outside edits, by ids as texts or numbers. They bypass the API: no limits, no scopes, no forward-only rule,
+    since a person at the screen may set a stage backward.
+    """
+
+    def __init__(self, portal: "Portal") -> None:
+        self._portal = portal
+        self._world = portal.world
+
+    def human(
+        self, id_: int | str, values: Mapping[str, str], user_id: int = 9_586_504, kind: str = "contacts"
+    ) -> None:
+        """A person edits a record in the browser."""
+        self.by(person(user_id), id_, values, kind)
+
+    def workflow(self, id_: int | str, values: Mapping[str, str], kind: str = "contacts") -> None:
+        self.by(WORKFLOW, id_, values, kind)
+
+    def by(self, source: Source, id_: int | str, values: Mapping[str, str], kind: str = "contacts") -> None:
+        """*Raises* ApiError 400 for a bad value, 404 for an unknown id."""
+        with self._portal.lock:
+            record, at_ms = self.record(id_, kind), self._now()
+            schema = self._world.schemas[record.kind.name]
+            writable = {
+                name: value
+                for name, value in values.items()
+                if (one := schema.get(name)) and not one.read_only
+            }
+            read, problems = Validator(record.kind.name, schema, self._portal.settings).read(writable, record)
+            if problems:
+                raise refusal(problems, self._portal.account.portal_id)
+            read |= {name: value for name, value in values.items() if name not in writable}
+            if STAGE in read:
+                read |= stage_stamps(record, read[STAGE], schema, at_ms)
+            self._world.change(record, read, source, at_ms)
+
+    def raw(self, id_: int | str, values: Mapping[str, str], kind: str = "contacts") -> None:
+        """Values put there by an old import, unchecked: how dirty data comes to be."""
+        with self._portal.lock:
+            self._world.change(self.record(id_, kind), values, Source("IMPORT", "import-2"), self._now())
+
+    def company_stage(self, company_id: int | str, stage: str) -> None:
+        """The company's stage changes; its contacts follow a little later."""
+        self.human(company_id, {STAGE: stage}, kind="companies")
+
+    def bump(self, id_: int | str, counter: str, by: int = 1) -> None:
+        """A counter goes up, or down."""
+        with self._portal.lock:
+            record = self.record(id_, "contacts")
+            count = int(float(record.text(counter) or 0)) + by
+            self._world.change(record, {counter: str(max(0, count))}, ANALYTICS, self._now())
+
+    def stamp(self, count: int, kind: str = "contacts") -> int:
+        """A job of HubSpot's stamps `count` records with one millisecond; gives that millisecond."""
+        with self._portal.lock:
+            shelf, at_ms = self._world.shelf(self._kind(kind)), self._now()
+            name = "hs_marketable_status" if kind == "contacts" else None
+            for id_ in shelf.ids[:count]:
+                record = shelf.live[id_]
+                if name is None:
+                    self._world.touch(record, at_ms)
+                else:
+                    value = "false" if record.text(name) == "true" else "true"
+                    self._world.change(record, {name: value}, BULK_JOB, at_ms)
+            return at_ms
+
+    def touch(self, id_: int | str, kind: str = "contacts") -> None:
+        """The last change moves and no value with it."""
+        with self._portal.lock:
+            self._world.touch(self.record(id_, kind), self._now())
+
+    def merge(self, primary: int | str, other: int | str, kind: str = "contacts") -> str:
+        """A person merges two records; gives the new id."""
+        with self._portal.lock:
+            first, second = self.record(primary, kind), self.record(other, kind)
+            return str(merge_records(self._world, first, second, person(9_586_504), self._now()).id)
+
+    def archive(self, id_: int | str, kind: str = "contacts") -> None:
+        with self._portal.lock:
+            self._world.archive(self.record(id_, kind), person(9_586_504), self._now())
+
+    def restore(self, id_: int | str, kind: str = "contacts") -> None:
+        with self._portal.lock:
+            record = self._world.shelf(self._kind(kind)).archived.get(int(id_))
+            if record is None:
+                raise not_found(f"no archived {kind} {id_}")
+            self._world.restore(record, person(9_586_504), self._now())
+
+    def erase(self, id_: int | str) -> None:
+        """GDPR delete by a person."""
+        with self._portal.lock:
+            erase(self._world, self.record(id_, "contacts"), person(9_586_504), self._now())
+
+    def create(self, kind: str, values: Mapping[str, str], contacts: Sequence[int | str] = ()) -> str:
+        """A new object of any kind, associated with contacts; gives its id. An activity rolls up later."""
+        with self._portal.lock:
+            found, at_ms = self._kind(kind), self._now()
+            given = dict(values)
+            if stage := given.get(STAGE):
+                given |= stage_stamps(None, stage, self._world.schemas[found], at_ms)
+            record = self._world.create(BY_NAME[found], given, person(9_586_504), at_ms)
+            for contact in contacts:
+                self.associate(found, record.id, "contacts", contact)
+            return str(record.id)
+
+    def associate(
+        self, kind: str, id_: int | str, to: str, other: int | str, *, types: Sequence[int] = ()
+    ) -> None:
+        """An association; no last change moves, but roll-ups and the primary company follow."""
+        with self._portal.lock:
+            pair = (self._kind(kind), self._kind(to))
+            source = person(9_586_504)
+            self._portal.associating.connect(pair, int(id_), int(other), list(types), source, self._now())
+
+    def dissociate(self, kind: str, id_: int | str, to: str, other: int | str) -> None:
+        with self._portal.lock:
+            pair = (self._kind(kind), self._kind(to))
+            self._portal.associating.cut(pair, int(id_), int(other), person(9_586_504), self._now())
+
+    def submit(
+        self, form: str, email: str, page: str = "https://www.acme.example/", at_ms: int | None = None
+    ) -> None:
+        """Somebody submits a form, named by id or name; a known contact's conversion properties follow."""
+        with self._portal.lock:
+            found = next((one for one in self._portal.forms.values() if form in (one.id, one.name)), None)
+            if found is None:
+                raise not_found(f"no form {form!r}")
+            at_ms = self._now() if at_ms is None else at_ms
+            found.submissions.append(Submission(at_ms, email, page))
+            found.submissions.sort(key=lambda one: one.at_ms)
+            owner = self._world.shelf("contacts").owner_of("email", email)
+            record = self._world.shelf("contacts").live.get(owner) if owner is not None else None
+            if record is not None:
+                self._convert(record, found.name, at_ms)
+
+    def _convert(self, record: Record, form: str, at_ms: int) -> None:
+        from crmsync.sandbox.times import iso
+
+        count = int(float(record.text("num_conversion_events") or 0)) + 1
+        values = {"num_conversion_events": str(count), "recent_conversion_date": iso(at_ms),
+                  "recent_conversion_event_name": form}  # fmt: skip
+        if not record.text("first_conversion_date"):
+            values |= {"first_conversion_date": iso(at_ms), "first_conversion_event_name": form}
+        self._world.change(record, values, Source("FORM", form), self._now())
+
+    def record(self, id_: int | str, kind: str = "contacts") -> Record:
+        """The living record. *Raises* ApiError 404."""
+        found = self._world.shelf(self._kind(kind)).find(int(id_))
+        if found is None:
+            raise not_found(f"no {kind} {id_}")
+        return found
+
+    def _kind(self, name: str) -> str:
+        if name not in BY_NAME:
+            raise ApiError(400, f"unknown kind {name!r}")
+        return BY_NAME[name].name
+
+    def _now(self) -> int:
+        return self._world.now_ms()

@@ -1,0 +1,219 @@
+"""What a write may do: validation of values, and the lifecycle stage that only moves forward."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from crmsync.sandbox.schema import Property, Schema
+from crmsync.sandbox.store import Record
+from crmsync.sandbox.times import iso, read_day, read_instant
+from crmsync.sandbox.wire import ApiError, Body
+
+MAX_TEXT = 65_536
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+\.[^@\s;,.]+")
+STAGE = "lifecyclestage"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One value that cannot be written."""
+
+    code: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredWhen:
+    """
+    An administrator's rule, enforced by the 2026-09 family only: to set `name` to `value`, the properties `needs` must have values.
+    """
+
+    kind: str
+    name: str
+    value: str
+    needs: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Settings:
+    """
+    What an administrator decides about writes.
+
+    Attributes:
+        allow_backward: a lifecycle stage may be set backward without clearing it first.
+        frozen: properties made read-only, as (kind, name).
+    """
+
+    allow_backward: bool = False
+    required: list[RequiredWhen] = field(default_factory=list)
+    frozen: set[tuple[str, str]] = field(default_factory=set)
+    max_text: int = MAX_TEXT
+
+
+class Validator:
+    """Incoming JSON values -> the texts to store, or all problems."""
+
+    def __init__(self, kind: str, schema: Schema, settings: Settings) -> None:
+        self._kind = kind
+        self._schema = schema
+        self._settings = settings
+
+    def read(self, given: Any, record: Record | None) -> tuple[dict[str, str], list[Problem]]:
+        if not isinstance(given, dict):
+            raise ApiError(400, "Invalid input JSON on line 1, column 1: `properties` must be an object")
+        values: dict[str, str] = {}
+        problems: list[Problem] = []
+        for name, raw in given.items():
+            found = self._read_one(name, raw, record)
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                values[name] = found
+        return values, problems
+
+    def _read_one(self, name: str, raw: Any, record: Record | None) -> str | Problem:
+        one = self._schema.get(name)
+        if one is None:
+            return Problem("PROPERTY_DOESNT_EXIST", name, f'Property "{name}" does not exist')
+        if one.read_only or (self._kind, name) in self._settings.frozen:
+            return Problem(
+                "READ_ONLY_VALUE", name, f'"{name}" is a read only property; its value cannot be set.'
+            )
+        text = _text(raw)
+        if text is None:
+            return Problem("INVALID_VALUE", name, f'Property "{name}" takes a text, a number or a boolean')
+        return self._check(one, text, record) if text else ""
+
+    def _check(self, one: Property, text: str, record: Record | None) -> str | Problem:
+        if len(text) > self._settings.max_text:
+            return Problem(
+                "STRING_TOO_LONG",
+                one.name,
+                f'Property "{one.name}" is longer than {self._settings.max_text} characters',
+            )
+        match one.type:
+            case "number":
+                return (
+                    text if _NUMBER.fullmatch(text) else _bad("INVALID_INTEGER", one, text, "a valid number")
+                )
+            case "date":
+                return read_day(text) or _bad("INVALID_DATE", one, text, "a date at midnight UTC")
+            case "datetime":
+                ms = read_instant(text)
+                return iso(ms) if ms is not None else _bad("INVALID_DATE", one, text, "a valid date and time")
+            case "bool":
+                lower = text.lower()
+                return (
+                    lower
+                    if lower in {"true", "false"}
+                    else _bad("INVALID_BOOLEAN", one, text, "true or false")
+                )
+            case "enumeration":
+                return self._choice(one, text, record)
+            case _ if one.name == "email":
+                clean = text.strip().lower()
+                return (
+                    clean if _EMAIL.fullmatch(clean) else _bad("INVALID_EMAIL", one, text, "an email address")
+                )
+            case _:
+                return text
+
+    def _choice(self, one: Property, text: str, record: Record | None) -> str | Problem:
+        if one.refers_to or not one.options:
+            return text
+        appended = text.startswith(";") and one.field_type == "checkbox"
+        chosen = [part for part in text.split(";") if part] if one.field_type == "checkbox" else [text]
+        wrong = next((part for part in chosen if part not in one.values), None)
+        if wrong is not None:
+            allowed = ", ".join(option.value for option in one.options)
+            return Problem(
+                "INVALID_OPTION", one.name, f"{wrong} was not one of the allowed options: [{allowed}]"
+            )
+        held = [part for part in record.text(one.name).split(";") if part] if appended and record else []
+        return ";".join(dict.fromkeys(held + chosen))
+
+    def missing(self, record: Record | None, values: Mapping[str, str]) -> list[Problem]:
+        """What the administrator's rules want and the record would not have. Only 2026-09 asks."""
+        problems = []
+        for rule in self._settings.required:
+            if rule.kind != self._kind or values.get(rule.name) != rule.value:
+                continue
+            for needed in rule.needs:
+                held = values[needed] if needed in values else record.text(needed) if record else ""
+                if not held:
+                    said = f'Property "{needed}" is required when "{rule.name}" is "{rule.value}"'
+                    problems.append(Problem("REQUIRED_PROPERTY_MISSING", needed, said))
+        return problems
+
+
+def _text(raw: Any) -> str | None:
+    match raw:
+        case str():
+            return raw
+        case None:
+            return ""
+        case bool():
+            return "true" if raw else "false"
+        case int() | float():
+            return str(raw)
+        case _:
+            return None
+
+
+def _bad(code: str, one: Property, text: str, wanted: str) -> Problem:
+    return Problem(
+        code, one.name, f'Property values were not valid: "{text[:80]}" was not {wanted} for "{one.name}"'
+    )
+
+
+def refusal(problems: list[Problem], portal_id: int) -> ApiError:
+    """The 400 for values: the list of problems stands inside the message, as JSON."""
+    listed = [
+        {"isValid": False, "message": one.message, "error": one.code, "name": one.name,
+         "localizedErrorMessage": one.message, "portalId": portal_id}
+        for one in problems
+    ]  # fmt: skip
+    errors: list[Body] = [
+        {"message": one.message, "code": one.code, "context": {"propertyName": [one.name]}}
+        for one in problems
+    ]
+    return ApiError(400, f"Property values were not valid: {orjson.dumps(listed).decode()}", errors=errors)
+
+
+def stage_move(record: Record, wanted: str, schema: Schema, *, allow_backward: bool) -> bool:
+    """Whether a lifecycle stage is taken: forward, cleared, or set on a blank. Backward is ignored without a word."""
+    held = record.text(STAGE)
+    if not wanted or not held or allow_backward:
+        return True
+    order = schema.stages()
+    return order.get(wanted, 0) >= order.get(held, 0)
+
+
+def stage_stamps(record: Record | None, wanted: str, schema: Schema, at_ms: int) -> dict[str, str]:
+    """The date properties HubSpot writes beside a stage."""
+    held = record.text(STAGE) if record else ""
+    if wanted == held:
+        return {}
+    at = iso(at_ms)
+    stamps = {f"hs_v2_date_exited_{held}": at} if held else {}
+    if wanted:
+        stamps[f"hs_lifecyclestage_{wanted}_date"] = at
+        stamps[f"hs_v2_date_entered_{wanted}"] = at
+        stamps["hs_v2_date_entered_current_stage"] = at
+    return {name: value for name, value in stamps.items() if name in schema}
+
+
+def with_stage_rules(
+    record: Record, values: dict[str, str], schema: Schema, settings: Settings, at_ms: int
+) -> dict[str, str]:
+    """What of a write takes effect: a backward stage is left out, a new one brings its stamps."""
+    if STAGE not in values:
+        return values
+    if not stage_move(record, values[STAGE], schema, allow_backward=settings.allow_backward):
+        return {name: value for name, value in values.items() if name != STAGE}
+    return values | stage_stamps(record, values[STAGE], schema, at_ms)

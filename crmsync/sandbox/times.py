@@ -1,0 +1,70 @@
+"""Instants: whole milliseconds inside, HubSpot's text outside."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+Clock = Callable[[], datetime]
+"""Gives the present instant, aware."""
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS = re.compile(r"-?\d{1,16}")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class ManualClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+def wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def to_ms(instant: datetime) -> int:
+    return (instant - EPOCH) // timedelta(milliseconds=1)
+
+
+def iso(ms: int) -> str:
+    """2026-11-22T12:00:00.000Z"""
+    seconds, rest = divmod(ms, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"
+
+
+def day_text(ms: int) -> str:
+    return iso(ms)[:10]
+
+
+def read_instant(text: str) -> int | None:
+    """Epoch milliseconds or ISO 8601 -> milliseconds; None when it is neither."""
+    if _DIGITS.fullmatch(text):
+        ms = int(text)
+        return ms if abs(ms) < 253_402_300_800_000 else None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return to_ms(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+
+
+def read_day(text: str) -> str | None:
+    """A date as ISO text or as epoch milliseconds at midnight UTC -> ISO text; None otherwise."""
+    if _DAY.fullmatch(text):
+        try:
+            return date.fromisoformat(text).isoformat()
+        except ValueError:
+            return None
+    ms = read_instant(text)
+    return day_text(ms) if ms is not None and ms % DAY == 0 else None
