@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from crmsync.store.audit import Trail, Writer
+from crmsync.store.audit import Writer
 from crmsync.store.database import BUSY_TIMEOUT_S, Database
 from crmsync.store.meta import Meta
 from crmsync.store.migrations import migrate
 from crmsync.store.mirror import Mirror
 from crmsync.store.plans import Plans
+from crmsync.store.trail import Trail
 
 _SALT_BYTES = 16
 

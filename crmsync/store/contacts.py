@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -109,8 +108,8 @@ def find(conn: Connection, text: str) -> ContactId | None:
 def stages(conn: Connection) -> Mapping[str | None, int]:
     """Count the living contacts by lifecycle stage."""
     c = t.contacts.c
-    query = sa.select(c.stage, sa.func.count()).where(sa.not_(c.gone)).group_by(c.stage)
-    return {name: count for name, count in conn.execute(query)}
+    query = sa.select(c.stage, sa.func.count().label("n")).where(sa.not_(c.gone)).group_by(c.stage)
+    return {row.stage: row.n for row in conn.execute(query)}
 
 
 def contact_at(conn: Connection, contact: str, instant: datetime) -> tuple[Mirrored, datetime] | None:
@@ -143,7 +142,7 @@ def contact_at(conn: Connection, contact: str, instant: datetime) -> tuple[Mirro
     return Mirrored(then, _shown(properties)), from_micros(row["first_seen_at"])
 
 
-def _mirrored(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> Iterator[Mirrored]:
+def _mirrored(conn: Connection, rows: Sequence[t.Row]) -> Iterator[Mirrored]:
     around: dict[str, Surroundings] = defaultdict(Surroundings)
     for ids in chunks([row["id"] for row in rows], _CONTACTS_A_QUERY):
         _add_associated(conn, ids, around)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -21,6 +21,7 @@ from crmsync.store.failures import as_store_error
 BUSY_TIMEOUT_S = 10.0
 IDS_A_QUERY = 500
 _WRITES = "crmsync_writes"
+_Id = TypeVar("_Id", str, int)
 
 
 class Fence(Protocol):
@@ -48,10 +49,15 @@ class Database:
         make = _sqlite_engine if self.is_sqlite else _postgres_engine
         self._engine: Engine = make(self._url, busy_timeout_s)
         self._writer = self._engine.execution_options(**{_WRITES: True})
+        self._reader = self._engine
+        if not self.is_sqlite:  # SQLite's readers see one state anyway
+            self._reader = self._engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self._translated(), self._engine.begin() as conn:
+        with self._translated(), self._reader.begin() as conn:
             yield conn
 
     @contextmanager
@@ -125,7 +131,7 @@ def parsed(url: str) -> URL:
             raise StoreError(f"store.url: {other} is not a database crmsync knows.", next_step=choice)
 
 
-def chunks(ids: Sequence[str], size: int = IDS_A_QUERY) -> Iterator[Sequence[str]]:
+def chunks(ids: Sequence[_Id], size: int = IDS_A_QUERY) -> Iterator[Sequence[_Id]]:
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
 

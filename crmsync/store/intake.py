@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 
 from crmsync.model import STAGE, Association, Gone, Intake, Kind, Signal, Snapshot, Submission
 from crmsync.store import tables as t
-from crmsync.store.compact import deal_text, dumps, event_text, properties_text, version_text
 from crmsync.store.canonical import storable
+from crmsync.store.compact import deal_text, dumps, event_text, properties_text, version_text
 from crmsync.store.database import Database, chunks
 from crmsync.store.instants import maybe_to_micros, to_micros
 from crmsync.store.versions import Superseded, contact_value, keep
@@ -251,11 +251,12 @@ class Taking:
             ids = [one.id for one in gone if one.kind is kind]
             for some in chunks(ids):
                 if kind is Kind.CONTACT:
-                    where = t.contacts.c.id.in_(some)
-                    self._conn.execute(t.contacts.update().where(where).values(gone=True, due=False))
+                    c = t.contacts.c
+                    self._conn.execute(t.contacts.update().where(c.id.in_(some)).values(gone=True, due=False))
                 else:
-                    where = sa.and_(t.snapshots.c.kind == kind.value, t.snapshots.c.id.in_(some))
-                    self._conn.execute(t.snapshots.update().where(where).values(gone=True))
+                    s = t.snapshots.c
+                    where = s.kind == kind.value, s.id.in_(some)
+                    self._conn.execute(t.snapshots.update().where(*where).values(gone=True))
         merged = [(g.id, g.into) for g in gone if g.kind is Kind.CONTACT and g.into is not None]
         self._take_merges(merged)
         for contact, into in merged:
@@ -281,10 +282,8 @@ class Taking:
                 t.contacts.update().where(c.id.in_(ids), sa.not_(c.gone), sa.not_(c.due)).values(due=True)
             )
 
-    def _rows(
-        self, table: sa.Table, ids: Sequence[str], *where: sa.ColumnElement[bool]
-    ) -> dict[str, Mapping[str, Any]]:
-        known: dict[str, Mapping[str, Any]] = {}
+    def _rows(self, table: sa.Table, ids: Sequence[str], *where: sa.ColumnElement[bool]) -> dict[str, t.Row]:
+        known: dict[str, t.Row] = {}
         for some in chunks(ids):
             for row in self._conn.execute(sa.select(table).where(table.c.id.in_(some), *where)).mappings():
                 known[row["id"]] = row
@@ -304,9 +303,7 @@ def number_of(id_: str) -> int:
     return int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 19 else t.NUMBER_OF_OTHER_IDS
 
 
-def _contact_row(
-    snapshot: Snapshot, before: Mapping[str, Any] | None, sweep: int | None, now: int
-) -> dict[str, Any]:
+def _contact_row(snapshot: Snapshot, before: t.Row | None, sweep: int | None, now: int) -> dict[str, Any]:
     return {
         "id": snapshot.id,
         "number": number_of(snapshot.id),
@@ -324,7 +321,7 @@ def _contact_row(
     }
 
 
-def _stage_entered_at(snapshot: Snapshot, before: Mapping[str, Any] | None, now: int) -> int | None:
+def _stage_entered_at(snapshot: Snapshot, before: t.Row | None, now: int) -> int | None:
     """The portal's instant; where it has none, the instant we saw the stage change, if we saw it."""
     if snapshot.stage_entered_at is not None or before is None:
         return maybe_to_micros(snapshot.stage_entered_at)
@@ -333,7 +330,7 @@ def _stage_entered_at(snapshot: Snapshot, before: Mapping[str, Any] | None, now:
     return now
 
 
-def _stage_version(snapshot: Snapshot, before: Mapping[str, Any] | None) -> str | None:
+def _stage_version(snapshot: Snapshot, before: t.Row | None) -> str | None:
     """What we know of who set the stage holds only while the stage is the same."""
     known = None if before is None else before["stage_version"]
     if known is None or orjson.loads(known)[0] != snapshot.properties.get(STAGE):
@@ -341,7 +338,7 @@ def _stage_version(snapshot: Snapshot, before: Mapping[str, Any] | None) -> str 
     return str(known)
 
 
-def _other_row(snapshot: Snapshot, before: Mapping[str, Any] | None, sweep: int | None) -> dict[str, Any]:
+def _other_row(snapshot: Snapshot, before: t.Row | None, sweep: int | None) -> dict[str, Any]:
     return {
         "kind": snapshot.kind.value,
         "id": snapshot.id,
@@ -355,7 +352,7 @@ def _other_row(snapshot: Snapshot, before: Mapping[str, Any] | None, sweep: int 
     }
 
 
-def _other_value(row: Mapping[str, Any]) -> str:
+def _other_value(row: t.Row) -> str:
     deal = None if row["deal"] is None else orjson.Fragment(row["deal"])
     return dumps([orjson.Fragment(row["properties"]), deal, bool(row["gone"])])
 
@@ -379,10 +376,10 @@ def _submission_row(submission: Submission) -> dict[str, Any]:
     }
 
 
-def _asked(snapshot: Snapshot, before: Mapping[str, Any] | None) -> str:
+def _asked(snapshot: Snapshot, before: t.Row | None) -> str:
     known = set() if before is None else set(filter(None, before["asked"].split(",")))
     return ",".join(sorted(known | {kind.value for kind in snapshot.associations}))
 
 
-def _sweep(before: Mapping[str, Any] | None, sweep: int | None) -> int | None:
+def _sweep(before: t.Row | None, sweep: int | None) -> int | None:
     return sweep if sweep is not None or before is None else before["sweep"]

@@ -177,13 +177,15 @@ def _cursor_row(cursor: Cursor) -> dict[str, Any]:
     }
 
 
-def _snapshots(
-    conn: Connection, kind: Kind, rows: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[str, Snapshot]]:
+def _snapshots(conn: Connection, kind: Kind, rows: Sequence[t.Row]) -> Iterator[tuple[str, Snapshot]]:
     ids = [row["id"] for row in rows]
     associations = _associations(conn, kind, ids)
-    emails = _lists(conn, sa.select(t.emails.c.contact, t.emails.c.email), t.emails.c.contact, ids, kind)
-    merged = _lists(conn, sa.select(t.merges.c.into, t.merges.c.contact), t.merges.c.into, ids, kind)
+    e, m = t.emails.c, t.merges.c
+    of_contacts = ids if kind is Kind.CONTACT else []
+    emails, merged = (
+        _lists(conn, e.contact, e.email, of_contacts),
+        _lists(conn, m.into, m.contact, of_contacts),
+    )
     for row in rows:
         asked = [Kind(name) for name in row["asked"].split(",") if name]
         is_contact = kind is Kind.CONTACT
@@ -223,14 +225,10 @@ def _associations(
 
 
 def _lists(
-    conn: Connection,
-    query: sa.Select[tuple[str, str]],
-    key: sa.ColumnElement[str],
-    ids: Sequence[str],
-    kind: Kind,
+    conn: Connection, key: sa.Column[str], value: sa.Column[str], ids: Sequence[str]
 ) -> Mapping[str, Sequence[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    if kind is Kind.CONTACT:
-        for id_, text in conn.execute(query.where(key.in_(ids)).order_by(*query.selected_columns)):
-            found[id_].append(text)
+    query = sa.select(key, value).where(key.in_(ids)).order_by(key, value)
+    for row in conn.execute(query):
+        found[row[0]].append(row[1])
     return found

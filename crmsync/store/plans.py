@@ -1,6 +1,6 @@
 """Plans, their changes in order, and what people decided about them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -134,7 +134,7 @@ def _plan(conn: Connection, plan: PlanId) -> Plan | None:
     return None if row is None else _plan_from(row)
 
 
-def _plan_from(row: Mapping[str, Any]) -> Plan:
+def _plan_from(row: t.Row) -> Plan:
     return Plan(
         PlanId(row["id"]),
         RunId(row["run"]),

@@ -5,7 +5,12 @@ Instants are whole microseconds since 1970 (UTC) but for `audit.at`, which is th
 JSON are written by orjson and read back whole; nothing is searched inside them.
 """
 
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
 import sqlalchemy as sa
+
+Row: TypeAlias = Mapping[Any, Any]  # one row by column name, from a query or on its way into a table
 
 NUMBER_OF_OTHER_IDS = 2**63 - 1  # ids that are not numbers sort behind those that are
 
@@ -169,13 +174,12 @@ audit = sa.Table(
     sa.Column("hash", sa.Text, nullable=False),
     sa.Index("audit_by_contact", "id", "seq"),
     sa.Index("audit_by_kind", "kind", "seq"),
-    sa.Index("audit_by_run", "run", "kind"),
+    sa.Index("audit_by_run", "run", "seq", "kind"),
     sa.Index("audit_by_at", "at", "kind", "cause", "property"),
     sa.Index("audit_by_cause", "cause", "seq"),
     sa.Index("audit_by_property", "property", "seq"),
     sa.Index("audit_by_actor", "actor", "seq"),
     sa.Index("audit_by_definition", "definition", "seq"),
-    sa.Index("audit_by_hash", "hash"),
 )
 
 salts = sa.Table(

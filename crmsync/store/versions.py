@@ -1,8 +1,7 @@
 """What the mirror held before: kept when it changes, looked up by instant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -30,7 +29,7 @@ class Superseded:
     value: str
 
 
-def contact_value(row: Mapping[str, Any]) -> str:
+def contact_value(row: t.Row) -> str:
     """Write what of a contact's row can change an evaluation: what crmsync wrote itself is in the trail."""
     properties = {name: value for name, value in orjson.loads(row["properties"]).items() if name not in _OWN}
     return dumps([properties, row["stage_entered_at"], bool(row["gone"])])

@@ -1,0 +1,74 @@
+"""Entries of the trail -> JSON objects, JSON Lines and CSV, oldest first, in constant memory."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from crmsync.store import tables as t
+from crmsync.store.canonical import canonical
+from crmsync.store.database import Database
+from crmsync.store.reading import AuditFilter, conditions
+
+COLUMNS = (
+    "seq", "at", "kind", "run", "portal", "object", "id", "property", "before", "after", "of", "cause",
+    "definition", "reason", "actor", "values_digest", "prev", "hash",
+)  # fmt: skip
+_ENTRIES_A_PAGE = 2_000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
+
+
+def objects(database: Database, where: AuditFilter) -> Iterator[dict[str, Any]]:
+    """Yield entries with the keys in the order of architecture, section 7."""
+    a = t.audit.c
+    last = 0
+    while True:
+        with database.read() as conn:
+            query = sa.select(*(a[name] for name in COLUMNS)).where(a.seq > last, *conditions(conn, where))
+            rows = conn.execute(query.order_by(a.seq).limit(_ENTRIES_A_PAGE)).all()
+        if not rows:
+            return
+        for row in rows:
+            entry = dict(zip(COLUMNS, row, strict=True))
+            for name in ("definition", "reason"):
+                entry[name] = None if entry[name] is None else orjson.loads(entry[name])
+            yield entry
+        last = rows[-1].seq
+
+
+def json_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Write each entry on a line of its own, with a line break at its end."""
+    for entry in entries:
+        yield orjson.dumps(entry) + b"\n"
+
+
+def csv_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Write a header and each entry; definition and reason as JSON, texts that look like formulas quoted."""
+    yield _csv_line(COLUMNS)
+    for entry in entries:
+        yield _csv_line([_cell(entry[name]) for name in COLUMNS])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, Mapping):
+        return canonical(value)
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _csv_line(cells: Iterable[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue()

@@ -1,0 +1,259 @@
+"""The audit trail as people ask for it: filtered pages, runs, counts. Made for a million entries."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from crmsync.model import STAGE, ContactId, Draft, Entry, RunId
+from crmsync.store import tables as t
+from crmsync.store.audit import CLOCK_WENT_BACK, OUTCOMES
+from crmsync.store.canonical import FIRST_PREV
+from crmsync.store.compact import definition_from
+from crmsync.store.contacts import family
+from crmsync.store.instants import from_text, to_text
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """
+    Which entries; None lets everything pass.
+
+    Attributes:
+        contact: an id; the entries of contacts merged with it belong to it.
+        kind: `change.applied`, or a family of kinds with a dot at its end: `change.`.
+        definition: the version, id or sha256 of a definition.
+        since, until: appended in [since, until).
+    """
+
+    contact: ContactId | None = None
+    kind: str | None = None
+    cause: str | None = None
+    property: str | None = None
+    actor: str | None = None
+    definition: str | None = None
+    run: RunId | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = AuditFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run: its first and last entry and how many entries of each kind it has. `finished`: None when it crashed."""
+
+    id: RunId
+    started: Entry
+    finished: Entry | None
+    kinds: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """`day` is a UTC date, `2026-11-22`."""
+
+    day: str
+    kind: str
+    cause: str | None
+    property: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageMove:
+    """`kind` is change.applied (ours) or change.foreign."""
+
+    kind: str
+    before: str | None
+    after: str | None
+    cause: str | None
+    count: int
+
+
+def entries(
+    conn: Connection, where: AuditFilter, *, before: int | None, after: int | None, limit: int
+) -> tuple[Entry, ...]:
+    a = t.audit.c
+    query = sa.select(t.audit).where(*conditions(conn, where)).limit(limit)
+    if before is not None:
+        query = query.where(a.seq < before)
+    if after is None:
+        return tuple(entry_from(row) for row in conn.execute(query.order_by(a.seq.desc())).mappings())
+    rows = conn.execute(query.where(a.seq > after).order_by(a.seq)).mappings().all()
+    return tuple(entry_from(row) for row in reversed(rows))
+
+
+def conditions(conn: Connection, where: AuditFilter) -> list[sa.ColumnElement[bool]]:
+    a = t.audit.c
+    found: list[sa.ColumnElement[bool]] = []
+    if where.contact is not None:
+        found += [a.id.in_(family(conn, where.contact)), a.object == "contact"]
+    if where.kind is not None and where.kind.endswith("."):
+        found.append(a.kind.in_([kind for kind in choices(conn, "kind") if kind.startswith(where.kind)]))
+    elif where.kind is not None:
+        found.append(a.kind == where.kind)
+    if where.definition is not None:
+        found.append(a.definition.in_(_definitions(conn, where.definition)))
+    for column, value in (
+        (a.cause, where.cause),
+        (a.property, where.property),
+        (a.actor, where.actor),
+        (a.run, where.run),
+    ):
+        if value is not None:
+            found.append(column == value)
+    return [*found, *_between(conn, where.since, where.until)]
+
+
+def _between(
+    conn: Connection, since: datetime | None, until: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    """
+    Turn instants into bounds of seq, so that the newest entries are found without sorting all of them.
+
+    Entries are in the order of their instants unless the clock once went back: then the instants themselves count.
+    """
+    a = t.audit.c
+    disorder = conn.scalar(sa.select(t.meta.c.key).where(t.meta.c.key == CLOCK_WENT_BACK)) is not None
+    found: list[sa.ColumnElement[bool]] = []
+    for instant, is_since in ((since, True), (until, False)):
+        if instant is None:
+            continue
+        text = to_text(instant)
+        if disorder:
+            found.append(a.at >= text if is_since else a.at < text)
+            continue
+        first = conn.scalar(sa.select(a.seq).where(a.at >= text).order_by(a.at, a.seq).limit(1))
+        if is_since:
+            found.append(sa.false() if first is None else a.seq >= first)
+        elif first is not None:
+            found.append(a.seq < first)
+    return found
+
+
+def outcome_of(conn: Connection, seq: int) -> Entry | None:
+    a = t.audit.c
+    intent = conn.execute(sa.select(a.id).where(a.seq == seq)).first()
+    if intent is None:
+        return None
+    # by contact: `of` has no index of its own
+    query = sa.select(t.audit).where(a.id == intent.id, a.seq > seq, a.of == seq, a.kind.in_(OUTCOMES))
+    row = conn.execute(query.order_by(a.seq).limit(1)).mappings().first()
+    return None if row is None else entry_from(row)
+
+
+def runs(conn: Connection, *, before: int | None, limit: int) -> tuple[RunLine, ...]:
+    a = t.audit.c
+    query = sa.select(t.audit).where(a.kind == "run.started").order_by(a.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(a.seq < before)
+    return _run_lines(conn, [entry_from(row) for row in conn.execute(query).mappings()])
+
+
+def run(conn: Connection, run_id: RunId) -> RunLine | None:
+    a = t.audit.c
+    query = sa.select(t.audit).where(a.run == run_id).order_by(a.seq).limit(1)
+    first = [entry_from(row) for row in conn.execute(query).mappings()]
+    return next(iter(_run_lines(conn, first)), None)
+
+
+def _run_lines(conn: Connection, started: Sequence[Entry]) -> tuple[RunLine, ...]:
+    a = t.audit.c
+    ids = [entry.draft.run for entry in started if entry.draft.run is not None]
+    kinds: dict[str, dict[str, int]] = defaultdict(dict)
+    counted = sa.select(a.run, a.kind, sa.func.count()).where(a.run.in_(ids)).group_by(a.run, a.kind)
+    for id_, kind, count in conn.execute(counted):
+        kinds[id_][kind] = count
+    ended = sa.select(t.audit).where(a.run.in_(ids), a.kind == "run.finished")
+    finished = {row["run"]: entry_from(row) for row in conn.execute(ended).mappings()}
+    return tuple(
+        RunLine(run_id, entry, finished.get(run_id), kinds[run_id])
+        for entry in started
+        if (run_id := entry.draft.run) is not None
+    )
+
+
+def counts(conn: Connection, since: datetime, until: datetime) -> tuple[Count, ...]:
+    a = t.audit.c
+    day = sa.func.substr(a.at, 1, 10)
+    query = (
+        sa.select(day, a.kind, a.cause, a.property, sa.func.count())
+        .where(a.at >= to_text(since), a.at < to_text(until))
+        .group_by(day, a.kind, a.cause, a.property)
+        .order_by(day, a.kind, a.cause, a.property)
+    )
+    return tuple(Count(*row) for row in conn.execute(query))
+
+
+def stage_moves(conn: Connection, since: datetime, until: datetime) -> tuple[StageMove, ...]:
+    a = t.audit.c
+    query = (
+        sa.select(a.kind, a.before, a.after, a.cause, sa.func.count())
+        .where(
+            a.property == STAGE,
+            a.kind.in_(("change.applied", "change.foreign")),
+            a.object == "contact",
+            *_between(conn, since, until),
+        )
+        .group_by(a.kind, a.before, a.after, a.cause)
+        .order_by(a.kind, a.before, a.after, a.cause)
+    )
+    return tuple(StageMove(*row) for row in conn.execute(query))
+
+
+def choices(conn: Connection, field: str) -> tuple[str, ...]:
+    """Walk the index from value to value: a few look-ups instead of a million rows."""
+    column = {name: t.audit.c[name] for name in ("kind", "cause", "property", "actor", "definition")}[field]
+    found: list[str] = []
+    value = conn.scalar(sa.select(sa.func.min(column)))
+    while value is not None:
+        found.append(value)
+        value = conn.scalar(sa.select(sa.func.min(column)).where(column > value))
+    return tuple(found)
+
+
+def _definitions(conn: Connection, wanted: str) -> list[str]:
+    found = []
+    for text in choices(conn, "definition"):
+        ref = definition_from(text)
+        if wanted in {ref.version, ref.sha256, ref.id, f"{ref.id} {ref.version}"}:
+            found.append(text)
+    return found
+
+
+def head(conn: Connection) -> Head:
+    a = t.audit.c
+    row = conn.execute(sa.select(a.seq, a.hash).order_by(a.seq.desc()).limit(1)).first()
+    return Head(0, FIRST_PREV) if row is None else Head(row.seq, row.hash)
+
+
+def entry_from(row: t.Row) -> Entry:
+    definition, reason = row["definition"], row["reason"]
+    draft = Draft(
+        kind=row["kind"],
+        run=row["run"],
+        object=row["object"],
+        id=row["id"],
+        property=row["property"],
+        before=row["before"],
+        after=row["after"],
+        of=row["of"],
+        cause=row["cause"],
+        definition=None if definition is None else definition_from(definition),
+        reason=None if reason is None else orjson.loads(reason),
+        actor=row["actor"],
+    )
+    at = from_text(row["at"])
+    return Entry(row["seq"], at, row["portal"], draft, row["values_digest"], row["prev"], row["hash"])
