@@ -1,0 +1,119 @@
+"""Contacts + instant -> evaluations, in slices and in input order. What the cycle, the commands and the tests use."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from crmsync.definition.evaluate import FrameEvaluator, Frames
+from crmsync.definition.layout import ROW, Layout, Lazy
+from crmsync.definition.nouns import Definition
+from crmsync.definition.reading import Reader, Reading, sliced
+from crmsync.definition.text import micros
+from crmsync.model import Action, Contact, Evaluation, Evidence
+
+SLICE = 50_000  # contacts evaluated at once; memory follows it, speed hardly does
+
+_ACTIONS: Mapping[str, Action] = {
+    "human_only": Action.HOLD,
+    "unknown_stage": Action.HOLD,
+    "disqualified": Action.KEEP,
+    "recycled": Action.KEEP,
+    "promoted": Action.PROMOTE,
+    "demoted": Action.DEMOTE,
+    "kept": Action.KEEP,
+}
+_SAID = (
+    "campaign",
+    "fit",
+    "engagement",
+    "tier",
+    "level",
+    "grade",
+    "completeness",
+    "evidence_count",
+    "evidence_satisfied",
+    "target",
+    "to",
+    "code",
+    "outcome",
+    "track",
+    "via",
+)
+
+
+class Evaluator:
+    """A definition, compiled: build it once, use it for any number of contacts and instants."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.layout = Layout(definition)
+        self._reader = Reader(self.layout)
+        self._frames = FrameEvaluator(definition, self.layout)
+
+    def read(self, contacts: Iterable[Contact]) -> Reading:
+        """Return contacts as typed columns, for evaluate_frames; all of them at once, so mind the memory."""
+        return self._reader.read(contacts)
+
+    def evaluate_frames(self, frames: Frames, as_of: datetime) -> Lazy:
+        """
+        Return one row per contact with everything an evaluation says, in any order, on the frames' engine.
+
+        Columns: `row`, `fit`, `engagement`, `completeness`, `tier`, `level`, `grade`, `campaign`, `target`, `to`,
+        `code`, `outcome`, `track`, `via`, `disqualified`, `recycled`, `evidence_count`, `evidence_satisfied`, and
+        those that `layout` names for criteria, groups, gates, vetoes and evidence items.
+        """
+        return self._frames.evaluate(frames, micros(as_of))
+
+    def evaluate(self, contacts: Iterable[Contact], as_of: datetime) -> Iterator[Evaluation]:
+        """Yield one evaluation per contact, in input order, holding one slice at a time."""
+        for slice_ in sliced(contacts, SLICE):
+            yield from self.evaluate_reading(self.read(slice_), as_of)
+
+    def evaluate_reading(self, reading: Reading, as_of: datetime) -> Iterator[Evaluation]:
+        """Yield the evaluations of contacts that were already read."""
+        rows = self._collected(self.evaluate_frames(reading.frames, as_of))
+        yield from self._evaluations(rows, reading, as_of)
+
+    def _collected(self, frame: Lazy) -> pl.DataFrame:
+        layout = self.layout
+        generated = (layout.criteria, layout.groups, layout.gates, layout.vetoes, layout.items)
+        columns = [ROW, *_SAID, *(column for names in generated for column in names.values())]
+        native: pl.LazyFrame = frame.select(*columns).to_native()
+        return native.collect().sort(ROW)
+
+    def _evaluations(self, rows: pl.DataFrame, reading: Reading, as_of: datetime) -> Iterator[Evaluation]:
+        values = {name: rows[name].to_list() for name in rows.columns}
+        for index, row in enumerate(values[ROW]):
+            yield self._evaluation(values, index, reading, as_of, row)
+
+    def _evaluation(
+        self, values: Mapping[str, list[Any]], index: int, reading: Reading, as_of: datetime, row: int
+    ) -> Evaluation:
+        layout = self.layout
+        said = {name: values[name][index] for name in _SAID}
+        code = said.pop("code")
+        missing = tuple(name for name, column in layout.items.items() if values[column][index] is not True)
+        evidence = Evidence(int(said.pop("evidence_count")), said.pop("evidence_satisfied"), missing)
+        return Evaluation(
+            id=reading.ids[row],
+            as_of=as_of,
+            definition=self.definition.ref,
+            groups=_picked(layout.groups, values, index),
+            points=_picked(layout.criteria, values, index),
+            gates=_picked(layout.gates, values, index),
+            disqualified=tuple(
+                name for name, column in layout.vetoes.items() if values[column][index] is True
+            ),
+            evidence=evidence,
+            action=_ACTIONS[code],
+            code=code,
+            findings=reading.findings.get(row, ()),
+            stage=reading.stages[row],
+            **said,
+        )
+
+
+def _picked(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]], index: int) -> dict[str, Any]:
+    return {name: values[column][index] for name, column in columns.items()}
