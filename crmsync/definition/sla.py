@@ -1,0 +1,113 @@
+"""Promise + instant of the handoff -> instant it is due, in business time."""
+
+from collections.abc import Container, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from crmsync.definition.nouns import Calendar, Definition, Sla
+from crmsync.errors import Problem
+
+HORIZON_DAYS = 3_660  # a promise that takes ten years is none
+_MINUTES_A_DAY = 24 * 60
+
+
+def due_at(sla: Sla, entered_at: datetime, *, fast_track: bool = False) -> datetime | None:
+    """
+    Return when the first touch is due: the end of that much open time after the handoff.
+
+    A minute counts while the calendar is open: on its days, between its hours on the wall clock of its time
+    zone, not on its holidays. A day with a change of the clock is as long as it really is. `1d` is 24 open hours.
+
+    Args:
+        entered_at: aware; when the contact entered the handoff stage.
+        fast_track: it got there by the fast track; without a promise of its own the usual one holds.
+
+    Returns:
+        An aware UTC instant; None when nothing was promised, or the calendar is never open within ten years.
+    """
+    promise = sla.fast_track_first_touch if fast_track and sla.fast_track_first_touch else sla.first_touch
+    if promise is None:
+        return None
+    left = timedelta(microseconds=promise.us)
+    for opens_at, closes_at in _open_spans(sla.calendar, entered_at):
+        if closes_at - opens_at >= left:
+            return opens_at + left
+        left -= closes_at - opens_at
+    return None
+
+
+def verdict_due_at(sla: Sla, entered_at: datetime) -> datetime | None:
+    """Return when sales must have accepted the lead or handed it back: elapsed time, not business time."""
+    return entered_at + timedelta(microseconds=sla.verdict.us) if sla.verdict else None
+
+
+def open_time(calendar: Calendar, start_at: datetime, end_at: datetime) -> timedelta:
+    """Return how long the calendar was open between two instants; zero when the end is not after the start."""
+    total = timedelta()
+    for opens_at, closes_at in _open_spans(calendar, start_at):
+        if opens_at >= end_at:
+            break
+        total += min(closes_at, end_at) - opens_at
+    return total
+
+
+def calendar_problems(definition: Definition) -> tuple[Problem, ...]:
+    """Return what keeps the calendar from being used: no working day, or a country nobody has holidays for."""
+    if definition.sla is None:
+        return ()
+    calendar, problems = definition.sla.calendar, []
+    if not calendar.days:
+        problems.append(_problem(definition, "days", "no working day; name at least one of mon to sun"))
+    if calendar.holidays is not None and not _is_country(calendar.holidays):
+        allowed = "a country like DK or a part of one like DE-BY"
+        text = f"no holidays are known for `{calendar.holidays}`; allowed: {allowed}"
+        problems.append(_problem(definition, "holidays", text))
+    return tuple(problems)
+
+
+def _problem(definition: Definition, key: str, text: str) -> Problem:
+    path = f"sla.calendar.{key}"
+    at = definition.positions[path]
+    return Problem(definition.name, at.line, at.column, path, text)
+
+
+def _open_spans(calendar: Calendar, from_at: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield (opens, closes) in UTC, in order and never empty, the first one cut to start at `from_at`."""
+    zone = ZoneInfo(calendar.timezone)
+    closed = _holidays(calendar.holidays) if calendar.holidays else frozenset[date]()
+    start_at = from_at.astimezone(UTC)
+    today = from_at.astimezone(zone).date()
+    for ahead in range(min(HORIZON_DAYS, (date.max - today).days - 1)):
+        day = today + timedelta(days=ahead)
+        if day.weekday() not in calendar.days or day in closed:
+            continue
+        opens_at = max(_wall_clock(day, calendar.opens_min, zone), start_at)
+        closes_at = _wall_clock(day, calendar.closes_min, zone)
+        if opens_at < closes_at:
+            yield opens_at, closes_at
+
+
+def _wall_clock(day: date, minutes: int, zone: ZoneInfo) -> datetime:
+    """Return the instant of a wall clock time; one the clock skips is taken as if it had not been set yet."""
+    ahead, minutes = divmod(minutes, _MINUTES_A_DAY)
+    local = datetime.combine(day + timedelta(days=ahead), time(minutes // 60, minutes % 60), tzinfo=zone)
+    return local.astimezone(UTC)
+
+
+def _is_country(name: str) -> bool:
+    try:
+        _holidays(name)
+    except (NotImplementedError, KeyError):
+        return False
+    return True
+
+
+@cache
+def _holidays(name: str) -> Container[date]:
+    """Return the public holidays of `DK` or `DE-BY`; years are worked out as they are asked for."""
+    import holidays  # a fifth of a second that only an SLA pays
+
+    country, _, part = name.upper().partition("-")
+    found: Container[date] = holidays.country_holidays(country, subdiv=part or None)
+    return found
