@@ -1,0 +1,166 @@
+"""The composition root: the only place that constructs the parts and wires them; owns clock and chance."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from crmsync.cycle.agenda import Schedule
+from crmsync.cycle.engine import Config, Engine
+from crmsync.cycle.guard import Limits
+from crmsync.cycle.news import wanted
+from crmsync.cycle.planning import Planner
+from crmsync.cycle.reconcile import Policy
+from crmsync.cycle.streams import Streams
+from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.load import load as load_definition
+from crmsync.definition.narrator import Narrator
+from crmsync.definition.nouns import Definition
+from crmsync.errors import SettingsError
+from crmsync.portal.config import PortalConfig, Time
+from crmsync.portal.gateway import Gateway, connect
+from crmsync.settings import Settings
+from crmsync.store import Store, open_store
+
+_WORKERS = 9  # one stream each for contacts, companies, deals and the six engagement kinds
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_suffix(_now: datetime) -> str:
+    """Return the random end of a run's id."""
+    return secrets.token_hex(2)
+
+
+@dataclass(slots=False)
+class App:
+    """
+    Everything one process needs, made when first asked for; a context manager that closes what it opened.
+
+    Attributes:
+        should_stop: looked at between two batches of writes.
+    """
+
+    settings: Settings
+    now: Callable[[], datetime] = utcnow
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    should_stop: Callable[[], bool] = lambda: False
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @cached_property
+    def definition(self) -> Definition:
+        """*Raises* DefinitionError with every problem."""
+        return load_definition(self.settings.definition.path)
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return Evaluator(self.definition)
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, without asking the portal whose it is. *Raises* StoreError."""
+        opened = open_store(self.settings.store.url.get_secret_value(), portal=None, now=self.now)
+        self._open.callback(opened.close)
+        return opened
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The portal. *Raises* SettingsError without a token; nothing is sent yet."""
+        portal = self.settings.portal
+        token = portal.access_token.get_secret_value()
+        if not token:
+            raise SettingsError(
+                "portal.access_token is not set.",
+                next_step="Make a service key in HubSpot (Development > Keys > Service keys) and give it as "
+                "CRMSYNC_PORTAL__ACCESS_TOKEN or CRMSYNC_PORTAL__ACCESS_TOKEN_FILE; or try `crmsync demo`.",
+            )
+        config = PortalConfig(
+            base_url=portal.base_url,
+            access_token=token,
+            api_version=portal.api_version,
+            burst_per_10s=portal.burst_per_10s,
+            search_per_s=portal.search_per_s,
+            daily_reserve=portal.daily_reserve,
+            timeout_s=portal.timeout_s,
+            app_id=self.store.meta.app_id,
+        )
+        gateway = connect(config, Time(self.monotonic, self.sleep, self.now))
+        self._open.callback(gateway.close)
+        return gateway
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """
+        Wire a cycle and hold the right to write while it is used.
+
+        Raises:
+            StoreError: the store belongs to another portal, or another process holds the lease.
+        """
+        account = self.gateway.account()
+        self.store.meta.bind(account.portal_id)
+        with self.store.lease.held():
+            yield self._engine(ZoneInfo(account.time_zone))
+
+    def _engine(self, timezone: ZoneInfo) -> Engine:
+        settings, gateway, store = self.settings, self.gateway, self.store
+        portal, schedule = settings.portal, settings.schedule
+        limits = Limits(**settings.guard.model_dump())
+        streams = Streams(
+            portal=gateway,
+            mirror=store.mirror,
+            wanted=wanted(self.definition.needs),
+            lag=timedelta(seconds=portal.lag_s),
+            overlap=timedelta(seconds=portal.overlap_s),
+            max_shrink=limits.max_shrink,
+        )
+        planner = Planner(
+            contacts=store.mirror,
+            qualifier=self.evaluator,
+            narrator=Narrator(self.definition),
+            historian=gateway,
+            reversals=store.trail,
+            policy=self._policy(),
+            stage_order=gateway.stages(),
+        )
+        config = Config(
+            definition=self.definition.ref,
+            limits=limits,
+            schedule=Schedule(schedule.rescan_every, schedule.reconcile_at, schedule.tick_at, timezone),
+            mode=settings.writes.mode,
+            workers=_WORKERS,
+        )
+        return Engine(
+            streams,
+            planner,
+            store.trail,
+            store.plans,
+            gateway,
+            store.meta,
+            config,
+            new_suffix,
+            self.should_stop,
+        )
+
+    def _policy(self) -> Policy:
+        writes, review_by = self.settings.writes, self.definition.terms.review_by
+        is_overdue = review_by is not None and self.now().date() > review_by
+        return Policy(
+            stages=writes.lifecyclestage,
+            respect_manual_for=writes.respect_manual_for,
+            min_score_change=writes.min_score_change,
+            promotions_paused=is_overdue and writes.pause_past_review,
+        )

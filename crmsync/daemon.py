@@ -1,0 +1,153 @@
+"""When: APScheduler in memory, one cycle at a time, signals. Knows nothing about contacts."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import FrameType
+
+import structlog
+from apscheduler.events import EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from crmsync.errors import CrmsyncError, LeaseLost, RateLimited, StoreError, Unauthorized
+
+_GRACE_S = 18.0  # what is in flight gets this long after SIGTERM; the process is gone within 20 s
+
+
+@dataclass(slots=True)
+class Health:
+    """
+    How the daemon is, for /healthz and the overview page.
+
+    Attributes:
+        problem: what is wrong and what to do next; "" when nothing is.
+        may_write: False while the token is revoked or a scope is missing.
+        paused_until: no cycle before this (daily limit used up, portal migrating).
+    """
+
+    problem: str = ""
+    may_write: bool = True
+    last_cycle_at: datetime | None = None
+    last_status: str = ""
+    cycles: int = 0
+    failures: int = 0
+    paused_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Daemon:
+    """
+    Runs `cycle` every so often until it is told to stop.
+
+    Attributes:
+        cycle: one cycle; returns its status word. Raises CrmsyncError.
+        now: our clock, aware UTC.
+        stopping: set by the first SIGTERM or SIGINT; the cycle looks at it between batches.
+    """
+
+    cycle: Callable[[], str]
+    every: timedelta
+    now: Callable[[], datetime]
+    health: Health = field(default_factory=Health)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT; then finish the batch in flight, within 20 seconds."""
+        scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
+        scheduler.add_job(
+            self.tick,
+            "interval",
+            seconds=self.every.total_seconds(),
+            next_run_time=self.now(),
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+            id="cycle",
+        )
+        scheduler.add_listener(_log_missed, EVENT_JOB_MISSED)
+        with self._signals():
+            scheduler.start()
+            self.stopping.wait()
+            scheduler.shutdown(wait=False)
+            finished = self._one_at_a_time.acquire(timeout=_GRACE_S)
+        structlog.get_logger().info("daemon.stopped", in_flight_finished=finished)
+
+    def tick(self) -> None:
+        """Run one cycle; what goes wrong is logged with what to do next, and the daemon goes on."""
+        if self.stopping.is_set() or self._is_paused():
+            return
+        with self._one_at_a_time:
+            try:
+                status = self.cycle()
+            except CrmsyncError as error:
+                self._note_failure(error)
+            except Exception as error:  # noqa: BLE001 - the top loop: a bug in one cycle must not end the daemon
+                self._note_failure(error)
+            else:
+                self.health.problem, self.health.may_write = "", True
+                self.health.last_status = status
+            self.health.last_cycle_at = self.now()
+            self.health.cycles += 1
+
+    def _is_paused(self) -> bool:
+        until = self.health.paused_until
+        return until is not None and self.now() < until
+
+    def _note_failure(self, error: Exception) -> None:
+        health, log = self.health, structlog.get_logger()
+        health.failures += 1
+        health.last_status = "failed"
+        match error:
+            case Unauthorized():
+                health.may_write, health.problem = False, str(error)
+            case RateLimited(retry_after_s=seconds):
+                health.paused_until = self.now() + timedelta(seconds=seconds)
+                health.problem = f"{error.message} Paused until {health.paused_until:%Y-%m-%d %H:%M} UTC."
+            case LeaseLost() | StoreError() | CrmsyncError():
+                health.problem = str(error)
+            case _:
+                health.problem = f"A bug ended the last cycle ({type(error).__name__}); see the log."
+                log.error(
+                    "cycle.crashed",
+                    exc_info=error,
+                    next_step="Report this traceback; the next cycle runs as planned.",
+                )
+                return
+        log.warning(
+            "cycle.failed", error=type(error).__name__, problem=str(error), next_step=_next_step(error)
+        )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """First signal: stop gently. Second: at once."""
+        before = {one: signal.signal(one, self._on_signal) for one in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopping.is_set():
+            os._exit(
+                128 + number
+            )  # everything that counts is committed: what is open is settled at the next start
+        self.stopping.set()
+
+
+def _next_step(error: Exception) -> str:
+    if isinstance(error, CrmsyncError) and error.next_step:
+        return error.next_step
+    return "Nothing to do unless it stays: the next cycle tries again."
+
+
+def _log_missed(event: JobEvent) -> None:
+    structlog.get_logger().warning(
+        "cycle.missed", job=event.job_id, next_step="Raise schedule.cycle_every if this stays."
+    )
