@@ -1,17 +1,22 @@
 """Contacts + instant -> evaluations, in slices and in input order. What the cycle, the commands and the tests use."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from crmsync.definition.evaluate import FrameEvaluator, Frames
+from crmsync.definition.explain import Explainer
+from crmsync.definition.given import read_given
 from crmsync.definition.layout import ROW, Layout, Lazy
-from crmsync.definition.nouns import Definition
+from crmsync.definition.nouns import Definition, Example
 from crmsync.definition.reading import Reader, Reading, sliced
 from crmsync.definition.text import micros
 from crmsync.model import Action, Contact, Evaluation, Evidence
+
+Explain: TypeAlias = bool | Callable[[Evaluation], bool]
 
 SLICE = 50_000  # contacts evaluated at once; memory follows it, speed hardly does
 
@@ -51,10 +56,15 @@ class Evaluator:
         self.layout = Layout(definition)
         self._reader = Reader(self.layout)
         self._frames = FrameEvaluator(definition, self.layout)
+        self._explainer = Explainer(self._frames)
 
     def read(self, contacts: Iterable[Contact]) -> Reading:
         """Return contacts as typed columns, for evaluate_frames; all of them at once, so mind the memory."""
         return self._reader.read(contacts)
+
+    def read_examples(self, examples: Sequence[Example], as_of: datetime) -> Reading:
+        """Return agreed examples, for evaluate_reading at the same instant; their ids are the examples' names."""
+        return read_given(self.layout, examples, micros(as_of))
 
     def evaluate_frames(self, frames: Frames, as_of: datetime) -> Lazy:
         """
@@ -66,21 +76,55 @@ class Evaluator:
         """
         return self._frames.evaluate(frames, micros(as_of))
 
-    def evaluate(self, contacts: Iterable[Contact], as_of: datetime) -> Iterator[Evaluation]:
-        """Yield one evaluation per contact, in input order, holding one slice at a time."""
+    def evaluate(
+        self, contacts: Iterable[Contact], as_of: datetime, *, explain: Explain = False
+    ) -> Iterator[Evaluation]:
+        """
+        Yield one evaluation per contact, in input order, holding one slice at a time.
+
+        Args:
+            explain: True, or which evaluations should carry their explanation: it is made from the very columns
+                that decided, so asking afterwards (for those that change something) costs only those asked for.
+        """
         for slice_ in sliced(contacts, SLICE):
-            yield from self.evaluate_reading(self.read(slice_), as_of)
+            yield from self.evaluate_reading(self.read(slice_), as_of, explain=explain)
 
-    def evaluate_reading(self, reading: Reading, as_of: datetime) -> Iterator[Evaluation]:
+    def evaluate_reading(
+        self, reading: Reading, as_of: datetime, *, explain: Explain = False
+    ) -> Iterator[Evaluation]:
         """Yield the evaluations of contacts that were already read."""
-        rows = self._collected(self.evaluate_frames(reading.frames, as_of))
-        yield from self._evaluations(rows, reading, as_of)
+        rows = self._collected(self.evaluate_frames(reading.frames, as_of), is_whole=explain is not False)
+        evaluations = self._evaluations(rows, reading, as_of)
+        if explain is False:
+            yield from evaluations
+        else:
+            yield from self._explained(list(evaluations), rows, reading, as_of, explain)
 
-    def _collected(self, frame: Lazy) -> pl.DataFrame:
+    def _explained(
+        self,
+        evaluations: list[Evaluation],
+        rows: pl.DataFrame,
+        reading: Reading,
+        as_of: datetime,
+        explain: Explain,
+    ) -> Iterator[Evaluation]:
+        asked = [
+            row for row, made in enumerate(evaluations) if explain is True or (explain and explain(made))
+        ]
+        if asked:
+            stages = pl.Series("stage_shown", [reading.stages[row] for row in asked], dtype=pl.String)
+            chosen = rows[asked].with_columns(stages)
+            told = self._explainer.explain(chosen, reading.frames, micros(as_of), reading.seen)
+            for row in asked:
+                evaluations[row] = replace(evaluations[row], explanation=told[row])
+        yield from evaluations
+
+    def _collected(self, frame: Lazy, *, is_whole: bool) -> pl.DataFrame:
         layout = self.layout
-        generated = (layout.criteria, layout.groups, layout.gates, layout.vetoes, layout.items)
-        columns = [ROW, *_SAID, *(column for names in generated for column in names.values())]
-        native: pl.LazyFrame = frame.select(*columns).to_native()
+        if not is_whole:
+            generated = (layout.criteria, layout.groups, layout.gates, layout.vetoes, layout.items)
+            frame = frame.select(ROW, *_SAID, *(column for names in generated for column in names.values()))
+        native: pl.LazyFrame = frame.to_native()
         return native.collect().sort(ROW)
 
     def _evaluations(self, rows: pl.DataFrame, reading: Reading, as_of: datetime) -> Iterator[Evaluation]:

@@ -12,13 +12,24 @@ from crmsync.definition.evaluate import Frames
 from crmsync.definition.layout import ANY_KINDS, AT, ENTERED, KIND, ROW, STAGE, WEIGHT, Layout
 from crmsync.definition.needs import STAGE_PROPERTY
 from crmsync.definition.nouns import Fact, FactType, Path
-from crmsync.definition.text import fold, micros, read_bool, read_date, read_list, read_number, read_text
+from crmsync.definition.text import (
+    fold,
+    iso,
+    micros,
+    read_bool,
+    read_date,
+    read_list,
+    read_number,
+    read_text,
+    trimmed,
+)
 from crmsync.model import Contact, ContactId, Deal, Event, Finding
 
 Value: TypeAlias = str | float | int | bool | None
 """What a typed column holds: folded text, number, epoch microseconds, boolean, or a list as `;a;b;`."""
+Shown: TypeAlias = str | float | bool | tuple[str, ...] | None
 
-_DTYPES: Mapping[FactType, pl.DataType] = {
+DTYPES: Mapping[FactType, pl.DataType] = {
     FactType.TEXT: pl.String(),
     FactType.NUMBER: pl.Float64(),
     FactType.DATE: pl.Int64(),
@@ -39,6 +50,20 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    A fact's value as people write it.
+
+    Attributes:
+        value: JSON: text as spelt, number, boolean, list of texts, ISO date; None is unknown.
+        path: where it was found; None when it is unknown, or stated by an example.
+    """
+
+    value: Shown
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """
     One slice of contacts, ready to evaluate.
@@ -46,12 +71,14 @@ class Reading:
     Attributes:
         findings: by row; rows without any are absent.
         stages: the current stage of each row as the portal spells it; None when there is none.
+        seen: row -> every declared fact as it is shown to people; for explanations.
     """
 
     frames: Frames
     ids: tuple[ContactId, ...]
     stages: tuple[str | None, ...]
     findings: Mapping[int, tuple[Finding, ...]]
+    seen: Callable[[int], Mapping[str, Seen]]
 
 
 class _Memo(dict[str, T], Generic[T]):
@@ -110,16 +137,32 @@ class FactReader:
 
     def value(self, contact: Contact, problems: list[Finding]) -> Value:
         for path in self.fact.paths:
-            if path.of == "deals":
-                value, problem = self._deals(path, contact.deals)
-            else:
-                raw = raw_of(path, contact)
-                value, problem = (None, None) if raw is None else self._memo[raw]
+            value, problem = self._at(path, contact)
             if problem is not None:
                 problems.append(Finding(path=str(path), problem=problem, fact=self.fact.name))
             if value is not None:
                 return value
         return None
+
+    def seen(self, contact: Contact) -> Seen:
+        """Return the same value as it is spelt."""
+        for path in self.fact.paths:
+            value, _ = self._at(path, contact)
+            if value is not None:
+                return Seen(self._spelt(path, contact, value), str(path))
+        return Seen(None)
+
+    def _spelt(self, path: Path, contact: Contact, value: Value) -> Shown:
+        raw = "" if path.of == "deals" else raw_of(path, contact) or ""
+        if self._map is not None:
+            raw = self._map.get(fold(raw), self.fact.otherwise) or raw
+        return shown(self.fact.type, value, raw)
+
+    def _at(self, path: Path, contact: Contact) -> tuple[Value, str | None]:
+        if path.of == "deals":
+            return self._deals(path, contact.deals)
+        raw = raw_of(path, contact)
+        return (None, None) if raw is None else self._memo[raw]
 
     def _deals(self, path: Path, deals: Sequence[Deal]) -> tuple[Value, str | None]:
         number, problem = deal_number(path.name, deals)
@@ -127,6 +170,21 @@ class FactReader:
             return number, problem
         value, trouble = self._memo[number_text(number)]
         return value, problem or trouble
+
+
+def shown(fact_type: FactType, value: Value, raw: str) -> Shown:
+    """Return a typed value for people; texts keep the spelling of `raw`."""
+    if value is None:
+        return None
+    match fact_type:
+        case FactType.TEXT:
+            return trimmed(raw) or str(value)
+        case FactType.LIST:
+            return tuple(part for piece in raw.split(";") if (part := trimmed(piece)))
+        case FactType.DATE:
+            return iso(int(value))
+        case _:
+            return value
 
 
 def raw_of(path: Path, contact: Contact) -> str | None:
@@ -181,6 +239,7 @@ class Reader:
             ids=tuple(contact.id for contact in slice_),
             stages=tuple(stage if stage and stage.strip() else None for stage in stages),
             findings={row: tuple(dict.fromkeys(found)) for row, found in findings.items()},
+            seen=lambda row: {reader.fact.name: reader.seen(slice_[row]) for reader in self._facts},
         )
 
     def _fact_columns(
@@ -195,7 +254,7 @@ class Reader:
                 if problems:
                     findings.setdefault(row, []).extend(problems)
             column = self.layout.facts[reader.fact.name]
-            columns[column] = pl.Series(values, dtype=_DTYPES[reader.fact.type])
+            columns[column] = pl.Series(values, dtype=DTYPES[reader.fact.type])
         return columns
 
 
@@ -289,7 +348,7 @@ def unusable(event: Event) -> Finding | None:
 
 def event_schema(layout: Layout) -> dict[str, pl.DataType]:
     """Return the columns of an events frame and their types."""
-    attributes = {column: _DTYPES[layout.attribute_type(name)] for name, column in layout.attributes.items()}
+    attributes = {column: DTYPES[layout.attribute_type(name)] for name, column in layout.attributes.items()}
     return {ROW: pl.Int64(), KIND: pl.Int32(), AT: pl.Int64(), WEIGHT: pl.Float64(), **attributes}
 
 

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.reading import sliced
-from crmsync.definition.text import instant, read_date, read_number
+from crmsync.definition.text import instant, iso, micros, read_date, read_number
 from crmsync.model import Contact, ContactId, Deal, Evaluation, Event, Finding
 
 _KEYS = ("id", "contact", "company", "deals", "stage_entered_at", "events")
@@ -210,7 +210,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
     definition = evaluation.definition
     return {
         "id": evaluation.id,
-        "as_of": instant_text(evaluation.as_of),
+        "as_of": iso(micros(evaluation.as_of)),
         "definition": {"id": definition.id, "version": definition.version, "sha256": definition.sha256},
         "campaign": evaluation.campaign,
         "fit": evaluation.fit,
@@ -241,8 +241,3 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
 def finding_json(finding: Finding) -> dict[str, str]:
     subject = {"fact": finding.fact} if finding.fact is not None else {"event": finding.event or ""}
     return {**subject, "path": finding.path, "problem": finding.problem}
-
-
-def instant_text(at: datetime) -> str:
-    """Return ISO 8601 in UTC with Z; fractions only where there are some."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -83,3 +83,11 @@ def micros(at: datetime) -> int:
 def instant(us: int) -> datetime:
     """Return the aware UTC instant. Raises OverflowError outside the years 1 to 9999."""
     return EPOCH + timedelta(microseconds=us)
+
+
+def iso(us: int) -> str:
+    """Return ISO 8601 in UTC with Z; fractions only where there are some."""
+    try:
+        return instant(us).replace(tzinfo=None).isoformat() + "Z"
+    except OverflowError:  # an offset can push the first or last day of the calendar out of it
+        return f"{us} microseconds since 1970"
