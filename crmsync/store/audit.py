@@ -15,7 +15,12 @@ from crmsync.store.compact import definition_text
 from crmsync.store.database import Database, chunks
 from crmsync.store.instants import to_text
 from crmsync.store.meta import Meta
+from crmsync.store.tallies import tally
 
+COLUMNS = (
+    "seq", "at", "kind", "run", "portal", "object", "id", "property", "before", "after", "of", "cause",
+    "definition", "reason", "actor", "values_digest", "prev", "hash",
+)  # fmt: skip
 INTENDED = "change.intended"
 OUTCOMES = frozenset({"change.applied", "change.failed", "change.abandoned"})
 CLOCK_WENT_BACK = "clock_went_back"  # in meta: entries are not in the order of their instants everywhere
@@ -43,8 +48,9 @@ class Writer:
             row = _row(draft, page, seq, prev)
             prev = row["hash"]
             rows.append(row)
-        conn.execute(t.audit.insert(), rows)
+        conn.exec_driver_sql(*_insertion(conn, rows))
         self._note_intents(conn, rows)
+        tally(self._database, conn, rows)
         return tuple(row["seq"] for row in rows)
 
     def _salts(self, conn: Connection, drafts: Sequence[Draft]) -> Mapping[str, bytes]:
@@ -56,7 +62,7 @@ class Writer:
             conn.execute(t.salts.insert(), [{"contact": c, "salt": salt} for c, salt in made.items()])
         return {**salts, **made}
 
-    def _note_intents(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _note_intents(self, conn: Connection, rows: Sequence[t.Row]) -> None:
         intended = [{"seq": row["seq"], "contact": row["id"]} for row in rows if row["kind"] == INTENDED]
         ended = [{"ended": row["of"]} for row in rows if row["kind"] in OUTCOMES]
         if intended:
@@ -81,6 +87,15 @@ def read_salts(conn: Connection, contacts: Sequence[str]) -> Mapping[str, bytes]
         for contact, salt in conn.execute(sa.select(s.contact, s.salt).where(s.contact.in_(ids))):
             found[contact] = bytes(salt)
     return found
+
+
+def _insertion(conn: Connection, rows: Sequence[t.Row]) -> tuple[str, list[tuple[Any, ...]]]:
+    """Write the INSERT by hand: the driver's own executemany appends twice as fast."""
+    mark = "?" if conn.dialect.name == "sqlite" else "%s"
+    names = ", ".join(f'"{name}"' for name in COLUMNS)
+    marks = ", ".join([mark] * len(COLUMNS))
+    statement = f"INSERT INTO audit ({names}) VALUES ({marks})"  # noqa: S608 - made of constants
+    return statement, [tuple(row[name] for name in COLUMNS) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ import orjson
 
 FIRST_PREV = "0" * 64
 # an exponent or a very small number, where orjson and Python differ; a hit inside a text costs only time
-_FLOAT_IN_DOUBT = re.compile(rb"\d[eE][-+]?\d|0\.0000|\d{16}")
+_EXPONENT = re.compile(rb"e[-1-9]")
+_SMALL = b"0.0000"
 
 
 def canonical(value: object) -> str:
@@ -24,9 +25,9 @@ def canonical(value: object) -> str:
         fast = orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # an integer beyond 64 bits, a lone surrogate, keys that are no texts
         return _slow(value)
-    if _FLOAT_IN_DOUBT.search(fast) is None:
-        return fast.decode()
-    return _slow(json.loads(fast))
+    if _SMALL in fast or _EXPONENT.search(fast):
+        return _slow(json.loads(fast))
+    return fast.decode()
 
 
 def _slow(value: object) -> str:

@@ -9,14 +9,11 @@ import orjson
 import sqlalchemy as sa
 
 from crmsync.store import tables as t
+from crmsync.store.audit import COLUMNS
 from crmsync.store.canonical import canonical
 from crmsync.store.database import Database
 from crmsync.store.reading import AuditFilter, conditions
 
-COLUMNS = (
-    "seq", "at", "kind", "run", "portal", "object", "id", "property", "before", "after", "of", "cause",
-    "definition", "reason", "actor", "values_digest", "prev", "hash",
-)  # fmt: skip
 _ENTRIES_A_PAGE = 2_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
 

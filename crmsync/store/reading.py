@@ -1,15 +1,15 @@
 """The audit trail as people ask for it: filtered pages, runs, counts. Made for a million entries."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import STAGE, ContactId, Draft, Entry, RunId
+from crmsync.model import ContactId, Draft, Entry, RunId
 from crmsync.store import tables as t
 from crmsync.store.audit import CLOCK_WENT_BACK, OUTCOMES
 from crmsync.store.canonical import FIRST_PREV
@@ -62,23 +62,20 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`day` is a UTC date, `2026-11-22`."""
+    """
+    How many entries of one sort a day has.
 
-    day: str
+    Attributes:
+        day: a date in the zone asked for.
+        before, after: of the lifecycle stage only; None for all other properties.
+    """
+
+    day: date
     kind: str
     cause: str | None
     property: str | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class StageMove:
-    """`kind` is change.applied (ours) or change.foreign."""
-
-    kind: str
     before: str | None
     after: str | None
-    cause: str | None
     count: int
 
 
@@ -100,16 +97,16 @@ def conditions(conn: Connection, where: AuditFilter) -> list[sa.ColumnElement[bo
     found: list[sa.ColumnElement[bool]] = []
     if where.contact is not None:
         found += [a.id.in_(family(conn, where.contact)), a.object == "contact"]
-    if where.kind is not None and where.kind.endswith("."):
-        found.append(a.kind.in_([kind for kind in choices(conn, "kind") if kind.startswith(where.kind)]))
-    elif where.kind is not None:
-        found.append(a.kind == where.kind)
+    if where.kind is not None:
+        found += _of_kind(conn, where.kind)
     if where.definition is not None:
-        found.append(a.definition.in_(_definitions(conn, where.definition)))
+        found.append(_of_definition(conn, where.definition))
+    if where.actor is not None:
+        found.append(a.actor == where.actor)
+        found += [sa.literal_column(t.OTHERS)] if where.actor != "crmsync" else []
     for column, value in (
         (a.cause, where.cause),
         (a.property, where.property),
-        (a.actor, where.actor),
         (a.run, where.run),
     ):
         if value is not None:
@@ -156,7 +153,7 @@ def outcome_of(conn: Connection, seq: int) -> Entry | None:
 
 def runs(conn: Connection, *, before: int | None, limit: int) -> tuple[RunLine, ...]:
     a = t.audit.c
-    query = sa.select(t.audit).where(a.kind == "run.started").order_by(a.seq.desc()).limit(limit)
+    query = sa.select(t.audit).where(*_of_kind(conn, "run.started")).order_by(a.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(a.seq < before)
     return _run_lines(conn, [entry_from(row) for row in conn.execute(query).mappings()])
@@ -170,14 +167,16 @@ def run(conn: Connection, run_id: RunId) -> RunLine | None:
 
 
 def _run_lines(conn: Connection, started: Sequence[Entry]) -> tuple[RunLine, ...]:
-    a = t.audit.c
+    a, r = t.audit.c, t.run_tallies.c
     ids = [entry.draft.run for entry in started if entry.draft.run is not None]
     kinds: dict[str, dict[str, int]] = defaultdict(dict)
-    counted = sa.select(a.run, a.kind, sa.func.count()).where(a.run.in_(ids)).group_by(a.run, a.kind)
-    for id_, kind, count in conn.execute(counted):
-        kinds[id_][kind] = count
-    ended = sa.select(t.audit).where(a.run.in_(ids), a.kind == "run.finished")
-    finished = {row["run"]: entry_from(row) for row in conn.execute(ended).mappings()}
+    ends: list[int] = []
+    tallies = sa.select(r.run, r.kind, r.count, r.last_seq).where(r.run.in_(ids)).order_by(r.kind)
+    for run_id, kind, count, last_seq in conn.execute(tallies):
+        kinds[run_id][kind] = count
+        ends += [last_seq] if kind == "run.finished" else []
+    ended = conn.execute(sa.select(t.audit).where(a.seq.in_(ends))).mappings()
+    finished = {row["run"]: entry_from(row) for row in ended}
     return tuple(
         RunLine(run_id, entry, finished.get(run_id), kinds[run_id])
         for entry in started
@@ -185,52 +184,62 @@ def _run_lines(conn: Connection, started: Sequence[Entry]) -> tuple[RunLine, ...
     )
 
 
-def counts(conn: Connection, since: datetime, until: datetime) -> tuple[Count, ...]:
-    a = t.audit.c
-    day = sa.func.substr(a.at, 1, 10)
+def counts(conn: Connection, since: datetime, until: datetime, zone: tzinfo) -> tuple[Count, ...]:
+    """Count the whole hours of [since, until)."""
+    c = t.audit_tallies.c
     query = (
-        sa.select(day, a.kind, a.cause, a.property, sa.func.count())
-        .where(a.at >= to_text(since), a.at < to_text(until))
-        .group_by(day, a.kind, a.cause, a.property)
-        .order_by(day, a.kind, a.cause, a.property)
+        sa.select(c.hour, c.kind, c.cause, c.property, c.before, c.after, c.count)
+        .where(c.hour >= to_text(since)[:13], c.hour < to_text(until)[:13])
+        .order_by(c.hour, c.kind, c.cause, c.property, c.before, c.after)
     )
-    return tuple(Count(*row) for row in conn.execute(query))
-
-
-def stage_moves(conn: Connection, since: datetime, until: datetime) -> tuple[StageMove, ...]:
-    a = t.audit.c
-    query = (
-        sa.select(a.kind, a.before, a.after, a.cause, sa.func.count())
-        .where(
-            a.property == STAGE,
-            a.kind.in_(("change.applied", "change.foreign")),
-            a.object == "contact",
-            *_between(conn, since, until),
-        )
-        .group_by(a.kind, a.before, a.after, a.cause)
-        .order_by(a.kind, a.before, a.after, a.cause)
+    found: Counter[tuple[date, str, str, str, str, str]] = Counter()
+    for hour, kind, cause, name, before, after, count in conn.execute(query):
+        day = from_text(f"{hour}:00:00Z").astimezone(zone).date()
+        found[day, kind, cause, name, before, after] += count
+    return tuple(
+        Count(day, kind, cause or None, name or None, before or None, after or None, count)
+        for (day, kind, cause, name, before, after), count in found.items()
     )
-    return tuple(StageMove(*row) for row in conn.execute(query))
 
 
 def choices(conn: Connection, field: str) -> tuple[str, ...]:
-    """Walk the index from value to value: a few look-ups instead of a million rows."""
-    column = {name: t.audit.c[name] for name in ("kind", "cause", "property", "actor", "definition")}[field]
-    found: list[str] = []
-    value = conn.scalar(sa.select(sa.func.min(column)))
+    """Return the values a filter can take, from what was counted while appending."""
+    c = t.audit_tallies.c
+    match field:
+        case "kind" | "cause" | "property":
+            query = sa.select(c[field]).where(c[field] != "").distinct().order_by(c[field])
+        case "actor":
+            return tuple(_walk(conn, t.audit.c.actor, sa.literal_column(t.OTHERS)))
+        case _:
+            query = sa.select(t.definition_spans.c.definition).order_by(t.definition_spans.c.first_seq)
+    return tuple(conn.scalars(query))
+
+
+def _walk(conn: Connection, column: sa.Column[str], where: sa.ColumnElement[bool]) -> Iterator[str]:
+    """Go through an index from value to value: a few look-ups instead of all its rows."""
+    value = conn.scalar(sa.select(sa.func.min(column)).where(where))
     while value is not None:
-        found.append(value)
-        value = conn.scalar(sa.select(sa.func.min(column)).where(column > value))
-    return tuple(found)
+        yield value
+        value = conn.scalar(sa.select(sa.func.min(column)).where(where, column > value))
 
 
-def _definitions(conn: Connection, wanted: str) -> list[str]:
-    found = []
-    for text in choices(conn, "definition"):
+def _of_kind(conn: Connection, kind: str) -> list[sa.ColumnElement[bool]]:
+    a = t.audit.c
+    if kind.endswith("."):
+        return [a.kind.in_([known for known in choices(conn, "kind") if known.startswith(kind)])]
+    if kind in t.FREQUENT_KINDS:
+        return [a.kind == kind]
+    return [a.kind == kind, sa.literal_column(t.RARE_KIND)]  # said as the partial index says it
+
+
+def _of_definition(conn: Connection, wanted: str) -> sa.ColumnElement[bool]:
+    a = t.audit.c
+    spans = []
+    for text, first, last in conn.execute(sa.select(t.definition_spans)):
         ref = definition_from(text)
         if wanted in {ref.version, ref.sha256, ref.id, f"{ref.id} {ref.version}"}:
-            found.append(text)
-    return found
+            spans.append(sa.and_(a.definition == text, a.seq >= first, a.seq <= last))
+    return sa.or_(sa.false(), *spans)
 
 
 def head(conn: Connection) -> Head:

@@ -149,6 +149,10 @@ versions = sa.Table(
 
 # --- the audit trail --------------------------------------------------------------------------------------------
 
+FREQUENT_KINDS = ("change.intended", "change.applied")
+RARE_KIND = "kind NOT IN ('change.intended', 'change.applied')"
+OTHERS = "actor <> 'crmsync'"
+
 audit = sa.Table(
     "audit",
     metadata,
@@ -173,13 +177,55 @@ audit = sa.Table(
     sa.Column("prev", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
     sa.Index("audit_by_contact", "id", "seq"),
-    sa.Index("audit_by_kind", "kind", "seq"),
-    sa.Index("audit_by_run", "run", "seq", "kind"),
-    sa.Index("audit_by_at", "at", "kind", "cause", "property"),
+    sa.Index("audit_by_run", "run", "seq"),
+    sa.Index("audit_by_at", "at"),
     sa.Index("audit_by_cause", "cause", "seq"),
     sa.Index("audit_by_property", "property", "seq"),
-    sa.Index("audit_by_actor", "actor", "seq"),
-    sa.Index("audit_by_definition", "definition", "seq"),
+    # what most entries have needs no index: walking back from the newest finds it at once
+    sa.Index(
+        "audit_by_rare_kind",
+        "kind",
+        "seq",
+        sqlite_where=sa.text(RARE_KIND),
+        postgresql_where=sa.text(RARE_KIND),
+    ),
+    sa.Index(
+        "audit_by_others", "actor", "seq", sqlite_where=sa.text(OTHERS), postgresql_where=sa.text(OTHERS)
+    ),
+)
+
+audit_tallies = (
+    sa.Table(  # how many entries an hour, kept while appending: an overview never counts a million rows
+        "audit_tallies",
+        metadata,
+        sa.Column("hour", sa.Text, primary_key=True),  # 2026-11-22T12, UTC
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("cause", sa.Text, primary_key=True),  # "" stands for none, here and in the next three
+        sa.Column("property", sa.Text, primary_key=True),
+        sa.Column("before", sa.Text, primary_key=True),  # before and after: of the lifecycle stage only
+        sa.Column("after", sa.Text, primary_key=True),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+)
+
+run_tallies = sa.Table(
+    "run_tallies",
+    metadata,
+    sa.Column("run", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+definition_spans = sa.Table(  # between which entries a definition decided
+    "definition_spans",
+    metadata,
+    sa.Column("definition", sa.Text, primary_key=True),
+    sa.Column("first_seq", sa.BigInteger, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 salts = sa.Table(

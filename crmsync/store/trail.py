@@ -1,7 +1,7 @@
 """The audit trail as one part of the store: written by the cycle, read by people."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ from crmsync.store.audit import Writer
 from crmsync.store.compact import definition_from
 from crmsync.store.database import Database, chunks
 from crmsync.store.instants import from_text
-from crmsync.store.reading import EVERYTHING, AuditFilter, Count, Head, RunLine, StageMove
+from crmsync.store.reading import EVERYTHING, AuditFilter, Count, Head, RunLine
 from crmsync.store.settling import settle_mirror
 from crmsync.store.verify import Verified
 
@@ -112,15 +112,10 @@ class Trail:
         with self._database.read() as conn:
             return reading.run(conn, run)
 
-    def counts(self, since: datetime, until: datetime) -> tuple[Count, ...]:
-        """Count entries in [since, until) by UTC day, kind, cause and property."""
+    def counts(self, since: datetime, until: datetime, zone: tzinfo = UTC) -> tuple[Count, ...]:
+        """Count entries in [since, until), whole hours, by day in `zone`, kind, cause, property and stages."""
         with self._database.read() as conn:
-            return reading.counts(conn, since, until)
-
-    def stage_moves(self, since: datetime, until: datetime) -> tuple[StageMove, ...]:
-        """Count applied and foreign stage changes in [since, until) by stage before, stage after and cause."""
-        with self._database.read() as conn:
-            return reading.stage_moves(conn, since, until)
+            return reading.counts(conn, since, until, zone)
 
     def choices(self, field: str) -> tuple[str, ...]:
         """Return the values a filter can take: field is kind, cause, property, actor or definition (JSON texts)."""
