@@ -1,0 +1,84 @@
+"""Ids -> the other ends of their associations, whole, with the primary company marked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crmsync.model import Association, Kind
+from crmsync.portal.batching import in_batches
+from crmsync.portal.client import Client
+from crmsync.portal.shapes import Unreadable, a_map, an_id, broken_answer, next_after
+from crmsync.portal.snapshots import with_primary
+
+AT_ONCE = 1_000
+_PRIMARY_TYPE = 1
+"""contact -> primary company. *Source*: portal facts, section 5.2."""
+
+Ends = dict[str, bool]  # the other end's id -> whether it is labelled primary
+
+
+def read_associations(
+    client: Client, kind: Kind, to: Kind, ids: Sequence[str]
+) -> Mapping[str, tuple[Association, ...]]:
+    """
+    Read all associations of any number of ids; an id with none maps to (). *Raises* PortalError.
+
+    An id that no longer exists has none either: HubSpot says the same of both.
+    """
+    ends: dict[str, Ends] = {one: {} for one in ids}
+    for batch in in_batches(list(ends), AT_ONCE):
+        _read_batch(client, kind, to, [{"id": one} for one in batch], ends)
+    is_company = (kind, to) == (Kind.CONTACT, Kind.COMPANY)
+    return {one: _associations(found, is_company=is_company) for one, found in ends.items()}
+
+
+def _read_batch(
+    client: Client, kind: Kind, to: Kind, inputs: Sequence[Mapping[str, str]], ends: dict[str, Ends]
+) -> None:
+    """Read a batch and, for those with more than fits, the rest."""
+    while inputs:
+        afters = {one["id"]: one.get("after") for one in inputs}
+        answer = client.associations(kind.value, to.value, inputs).json
+        more = []
+        for raw in answer["results"]:
+            try:
+                object_id, after = _take(raw, afters, ends)
+            except Unreadable as why:
+                raise broken_answer(f"an association cannot be read: {why}") from why
+            if after is not None:
+                more.append({"id": object_id, "after": after})
+        inputs = more
+
+
+def _take(raw: object, afters: Mapping[str, str | None], ends: dict[str, Ends]) -> tuple[str, str | None]:
+    """Add one id's ends to what is known; return the id and where its rest starts."""
+    found = a_map(raw, "a result")
+    object_id = an_id(a_map(found.get("from"), "its origin").get("id"), "its origin")
+    if object_id not in afters:
+        raise Unreadable("it was not asked for")
+    listed = found.get("to")
+    if not isinstance(listed, list):
+        raise Unreadable("its other ends are not a list")
+    for one in listed:
+        end = a_map(one, "an end")
+        end_id = an_id(end.get("toObjectId"), "an end's id")
+        known = ends[object_id].get(end_id, False)
+        ends[object_id][end_id] = known or _is_primary(end.get("associationTypes"))
+    return object_id, next_after(found.get("paging"), afters[object_id])
+
+
+def _is_primary(types: Any) -> bool:
+    if not isinstance(types, list):
+        raise Unreadable("an end's types are not a list")
+    return any(
+        isinstance(one, dict)
+        and one.get("typeId") == _PRIMARY_TYPE
+        and one.get("category") == "HUBSPOT_DEFINED"
+        for one in types
+    )
+
+
+def _associations(ends: Ends, *, is_company: bool) -> tuple[Association, ...]:
+    if not is_company:
+        return tuple(Association(one) for one in ends)
+    companies = tuple(Association(one, is_primary=primary) for one, primary in ends.items())
+    return with_primary(companies, None) or companies

@@ -1,0 +1,165 @@
+"""A portal as the cycle sees it. `connect` builds one; it matches the Protocols `Portal` and `Sink`."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import requests
+
+from crmsync.errors import PortalError
+from crmsync.model import (
+    Association,
+    ContactId,
+    Form,
+    Intent,
+    Kind,
+    Outcome,
+    Page,
+    Reading,
+    Result,
+    Sighting,
+    SubmissionPage,
+    Version,
+)
+from crmsync.portal.associating import read_associations
+from crmsync.portal.client import Client
+from crmsync.portal.config import PortalConfig, Time
+from crmsync.portal.lookups import Lookups
+from crmsync.portal.reading import Reader
+from crmsync.portal.schema import Account, Schema
+from crmsync.portal.snapshots import Snapshots
+from crmsync.portal.submissions import Submissions
+from crmsync.portal.traffic import Tallied
+from crmsync.portal.transport import Transport
+from crmsync.portal.versions import Versions
+from crmsync.portal.wire import HttpWire
+from crmsync.portal.writing import Writer
+
+_CLOCK_NOISE = timedelta(seconds=5)
+
+
+class Gateway:
+    """
+    One portal. Safe to use from several threads, which share the budget.
+
+    Attributes:
+        schema: setup and check-up, see `Schema`.
+    """
+
+    def __init__(self, config: PortalConfig, time: Time, wire: HttpWire) -> None:
+        self._wire = wire
+        self._transport = Transport(config, time, wire)
+        self._client = Client(self._transport, config.base_url)
+        lookups = Lookups(self._client, time)
+        snapshots = Snapshots(lookups)
+        self._reader = Reader(self._client, snapshots)
+        self._versions = Versions(self._client, config.app_id)
+        self._submissions = Submissions(self._client)
+        self.schema = Schema(self._client, self._transport.clock, time)
+        self._writer = Writer(self._client, self._reader, self.schema, time)
+        self._account: Account | None = None
+
+    def account(self) -> Account:
+        """Say which portal this is; asked once. The daily limit's midnight is known from here on."""
+        if self._account is None:
+            self._account = self.schema.account()
+        return self._account
+
+    @property
+    def app_id(self) -> str | None:
+        """HubSpot's id of our own app, once learnt from a write; the store remembers it for PortalConfig.app_id."""
+        return self._versions.app_id
+
+    def traffic(self) -> Tallied:
+        """Tell what was sent since the start."""
+        return self._transport.traffic.tallied()
+
+    @property
+    def burst_limit(self) -> int:
+        return self._transport.budget.burst_limit
+
+    @property
+    def daily_limit(self) -> int | None:
+        return self._transport.budget.daily_limit
+
+    @property
+    def daily_remaining(self) -> int | None:
+        return self._transport.budget.daily_remaining
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def now(self) -> datetime:
+        """Tell the portal's clock, never ahead of it; asks for the account when no answer told the time yet."""
+        if not self._transport.clock.is_set:
+            self.account()
+        return self._transport.clock.now()
+
+    def page(
+        self,
+        kind: Kind,
+        *,
+        properties: Sequence[str],
+        associations: Sequence[Kind],
+        after: str | None,
+        archived: bool = False,
+    ) -> Page:
+        return self._reader.page(
+            kind, properties=properties, associations=associations, after=after, archived=archived
+        )
+
+    def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
+        return self._reader.changed(kind, since, until)
+
+    def read(self, kind: Kind, ids: Sequence[str], *, properties: Sequence[str]) -> Reading:
+        return self._reader.read(kind, ids, properties=properties)
+
+    def associations(self, kind: Kind, to: Kind, ids: Sequence[str]) -> Mapping[str, tuple[Association, ...]]:
+        return read_associations(self._client, kind, to, ids)
+
+    def history(
+        self, property_name: str, ids: Sequence[ContactId]
+    ) -> Mapping[ContactId, tuple[Version, ...]]:
+        return self._versions.history(property_name, ids)
+
+    def forms(self) -> tuple[Form, ...]:
+        return self._submissions.forms()
+
+    def submissions(self, form: Form, after: str | None) -> SubmissionPage:
+        return self._submissions.page(form, after)
+
+    def shown(self, contacts: Sequence[ContactId], properties: Sequence[str]) -> Reading:
+        return self._reader.shown(contacts, properties)
+
+    def update(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
+        """Send them, see `Sink.update`; after the first write, look once at whom HubSpot names as its source."""
+        began = self.now() - _CLOCK_NOISE if intents else None
+        for outcome in self._writer.update(intents):
+            yield outcome
+            if began is not None and outcome.result is Result.APPLIED:
+                self._learn_app_id(outcome, began)
+
+    def _learn_app_id(self, outcome: Outcome, began: datetime) -> None:
+        change = outcome.intent.change
+        with suppress(
+            PortalError
+        ):  # not knowing our own id costs only a look more; the write itself went well
+            self._versions.learn(outcome.contact or change.contact, change.property, change.after, began)
+
+
+def connect(
+    config: PortalConfig,
+    *,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None],
+    utcnow: Callable[[], datetime],
+    session: requests.Session | None = None,
+) -> Gateway:
+    """
+    Build a portal. Sends nothing yet.
+
+    Args:
+        session: with its own adapter mounted, to reach a portal in this process; None: a pooled one.
+    """
+    time = Time(monotonic, sleep, utcnow)
+    return Gateway(config, time, HttpWire(config, time, session))

@@ -1,0 +1,98 @@
+"""The properties crmsync owns on a contact, and when two texts of one mean the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crmsync.model import Own
+from crmsync.portal.shapes import a_number, an_instant
+
+GROUP = "crmsync"
+GROUP_LABEL = "CRM Sync"
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """
+    One property to create.
+
+    Attributes:
+        type, field_type: HubSpot's words.
+    """
+
+    name: str
+    label: str
+    type: str
+    field_type: str
+    description: str
+
+    def definition(self) -> Mapping[str, Any]:
+        return {
+            "name": self.name,
+            "label": self.label,
+            "type": self.type,
+            "fieldType": self.field_type,
+            "groupName": GROUP,
+            "description": self.description,
+            "formField": False,
+            "hasUniqueValue": False,
+            "hidden": False,
+        }
+
+
+def _text(name: Own, label: str, description: str, field_type: str = "text") -> Owned:
+    return Owned(name.value, label, "string", field_type, description)
+
+
+def _number(name: Own, label: str, description: str) -> Owned:
+    return Owned(name.value, label, "number", "number", description)
+
+
+def _instant(name: Own, label: str, description: str) -> Owned:
+    return Owned(name.value, label, "datetime", "date", description)
+
+
+OWNED = (
+    _number(Own.FIT, "CRM Sync fit", "How well the contact fits, by the shared definition."),
+    _number(Own.ENGAGEMENT, "CRM Sync engagement", "How engaged the contact is, by the shared definition."),
+    _text(Own.GRADE, "CRM Sync grade", "Fit tier and engagement level, such as A2."),
+    _text(
+        Own.OUTCOME,
+        "CRM Sync outcome",
+        "Where the contact stands: qualified, nurture, recycled, needs_data ...",
+    ),
+    _text(Own.TRACK, "CRM Sync track", "The nurture track that suits the contact."),
+    _text(Own.DEFINITION, "CRM Sync definition", "Which definition decided, with its version."),
+    _text(
+        Own.REASON, "CRM Sync reason", "Why the stage is what it is, and what the next one needs.", "textarea"
+    ),
+    _instant(Own.EVALUATED_AT, "CRM Sync evaluated at", "When the contact was evaluated last."),
+    _instant(Own.STAGE_CHANGED_AT, "CRM Sync stage changed at", "When CRM Sync changed the stage last."),
+    _instant(Own.SLA_DUE_AT, "CRM Sync follow-up due at", "When sales promised the first touch."),
+)
+
+_TYPES = {one.name: one.type for one in OWNED}
+
+
+def means_the_same(property_name: str, one: str | None, other: str | None) -> bool:
+    """Compare two texts of a property by meaning: "30" is "30.0", epoch milliseconds are the same ISO instant."""
+    if (one or "") == (other or ""):
+        return True
+    if not one or not other:
+        return False
+    match _TYPES.get(property_name):
+        case "number":
+            number = a_number(one)
+            return number is not None and number == a_number(other)
+        case "datetime":
+            instant = an_instant(one)
+            return instant is not None and instant == an_instant(other)
+        case "string":
+            return _unwrapped(one) == _unwrapped(other)
+        case _:
+            return False
+
+
+def _unwrapped(text: str) -> str:
+    """Without what HubSpot's text fields may take off: surrounding space and carriage returns."""
+    return text.replace("\r\n", "\n").strip()

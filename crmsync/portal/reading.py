@@ -1,0 +1,201 @@
+"""What the cycle wants to know -> requests -> pages, sightings, snapshots. The reading half of the gateway."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from crmsync.model import Kind, Page, Reading, Sighting, Snapshot
+from crmsync.portal.associating import read_associations
+from crmsync.portal.batching import Found, read_objects
+from crmsync.portal.client import Client
+from crmsync.portal.shapes import Unreadable, a_map, an_id, an_instant, broken_answer, next_after
+from crmsync.portal.snapshots import (
+    MODIFIED,
+    Snapshots,
+    inline_associations,
+    modified_ms,
+    primary_company,
+    with_primary,
+)
+
+SEARCH_PAGE = 200
+LONGEST_QUERY = 6_000
+"""Characters of properties in a URL before HubSpot answers 414. *Source*: portal facts, section 2.3."""
+_ID = "hs_object_id"
+
+
+class Reader:
+    """Reads one portal."""
+
+    def __init__(self, client: Client, snapshots: Snapshots) -> None:
+        self._client = client
+        self._snapshots = snapshots
+
+    def page(
+        self,
+        kind: Kind,
+        *,
+        properties: Sequence[str],
+        associations: Sequence[Kind],
+        after: str | None,
+        archived: bool,
+    ) -> Page:
+        """Read a list page, see `Portal.page`."""
+        needed = self._snapshots.needed(kind, properties, associations)
+        is_long = sum(len(name) + 3 for name in needed) > LONGEST_QUERY
+        answer = self._client.list_page(
+            kind.value,
+            properties=[_ID] if is_long else needed,
+            associations=[one.value for one in associations],
+            after=after,
+            archived=archived,
+        ).json
+        rows = answer["results"]
+        if is_long:
+            rows = self._with_values(kind, rows, needed)
+        snapshots, unreadable = self._taken(kind, rows, properties, associations)
+        return Page(tuple(snapshots), next_after(answer.get("paging"), after), unreadable)
+
+    def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
+        """
+        Search a window of modification instants, see `Portal.changed`.
+
+        Each page is a fresh query for the ids above the last one, never `after`: hits that move out of the window
+        while it is read shift nothing, and neither 10,000 hits nor equal instants are a limit.
+        """
+        last = 0
+        while True:
+            answer = self._client.search(kind.value, _window(kind, since, until, last)).json
+            hits = [_sighting(kind, raw, until) for raw in answer["results"]]
+            if not hits:
+                return
+            inside = tuple(one for one in hits if since <= one.modified_at <= until and int(one.id) > last)
+            if inside:
+                yield inside
+            highest = max(int(one.id) for one in hits)
+            is_full = len(hits) >= SEARCH_PAGE or next_after(answer.get("paging"), None) is not None
+            if not is_full:
+                return
+            if highest <= last:
+                raise broken_answer("a search does not advance")
+            last = highest
+
+    def read(self, kind: Kind, ids: Sequence[str], *, properties: Sequence[str]) -> Reading:
+        """Batch read, see `Portal.read`."""
+        needed = self._snapshots.needed(kind, properties)
+        return self._reading(kind, read_objects(self._client, kind, ids, needed), properties)
+
+    def shown(self, ids: Sequence[str], properties: Sequence[str]) -> Reading:
+        """Batch read only these properties of contacts, see `Sink.shown`."""
+        needed = [MODIFIED[Kind.CONTACT], *properties]
+        return self._reading(Kind.CONTACT, read_objects(self._client, Kind.CONTACT, ids, needed), properties)
+
+    def _reading(self, kind: Kind, found: Found, properties: Sequence[str]) -> Reading:
+        snapshots: dict[str, Snapshot] = {}
+        unreadable = dict(found.unreadable)
+        for asked, raw in found.objects.items():
+            try:
+                snapshots[asked] = self._snapshots.snapshot(kind, raw, properties)
+            except Unreadable as why:
+                unreadable[asked] = str(why)
+        return Reading(snapshots, tuple(found.missing), unreadable)
+
+    def _with_values(self, kind: Kind, rows: list[Any], needed: Sequence[str]) -> list[Any]:
+        """Fill in the values of a page whose list of properties did not fit into a URL; associations stay."""
+        ids = [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+        found = read_objects(self._client, kind, ids, needed)
+        return [
+            {**found.objects[row["id"]], "associations": row.get("associations")}
+            if isinstance(row, dict) and row.get("id") in found.objects
+            else row
+            for row in rows
+            if not (isinstance(row, dict) and row.get("id") in found.missing)
+        ]
+
+    def _taken(
+        self, kind: Kind, rows: Sequence[object], properties: Sequence[str], associations: Sequence[Kind]
+    ) -> tuple[list[Snapshot], dict[str, str]]:
+        snapshots: list[Snapshot] = []
+        unreadable: dict[str, str] = {}
+        incomplete: dict[Kind, set[str]] = {one: set() for one in associations}
+        for place, row in enumerate(rows):
+            try:
+                snapshot, cut = self._one(kind, row, properties, associations)
+            except Unreadable as why:
+                unreadable[_name(row, place)] = str(why)
+                continue
+            snapshots.append(snapshot)
+            for other in cut:
+                incomplete[other].add(snapshot.id)
+        return self._completed(kind, snapshots, incomplete), unreadable
+
+    def _one(
+        self, kind: Kind, row: object, properties: Sequence[str], associations: Sequence[Kind]
+    ) -> tuple[Snapshot, frozenset[Kind]]:
+        """Read a row; return with it the kinds of association that must be read apart."""
+        raw = a_map(row, "the object")
+        snapshot = self._snapshots.snapshot(kind, raw, properties)
+        inline, cut = inline_associations(raw, associations)
+        if kind is Kind.CONTACT and Kind.COMPANY in inline and Kind.COMPANY not in cut:
+            companies = with_primary(inline[Kind.COMPANY], primary_company(raw))
+            if companies is None:
+                cut |= {Kind.COMPANY}
+            else:
+                inline = {**inline, Kind.COMPANY: companies}
+        return replace(snapshot, associations=inline), cut
+
+    def _completed(
+        self, kind: Kind, snapshots: list[Snapshot], incomplete: Mapping[Kind, set[str]]
+    ) -> list[Snapshot]:
+        """Replace the associations that the page cut short, or did not tell the primary of."""
+        for to, ids in incomplete.items():
+            if not ids:
+                continue
+            whole = read_associations(self._client, kind, to, sorted(ids, key=int))
+            snapshots = [
+                replace(one, associations={**one.associations, to: whole[one.id]}) if one.id in ids else one
+                for one in snapshots
+            ]
+        return snapshots
+
+
+def _window(kind: Kind, since: datetime, until: datetime, last: int) -> Mapping[str, Any]:
+    modified = MODIFIED[kind]
+    return {
+        "filterGroups": [
+            {
+                "filters": [
+                    {
+                        "propertyName": modified,
+                        "operator": "BETWEEN",
+                        "value": modified_ms(since),
+                        "highValue": modified_ms(until),
+                    },
+                    {"propertyName": _ID, "operator": "GT", "value": str(last)},
+                ]
+            }
+        ],
+        "sorts": [{"propertyName": _ID, "direction": "ASCENDING"}],
+        "properties": [modified],
+        "limit": SEARCH_PAGE,
+    }
+
+
+def _sighting(kind: Kind, raw: object, until: datetime) -> Sighting:
+    """Read a search hit; one without a readable instant counts as modified at the end of the window: read it."""
+    try:
+        hit = a_map(raw, "a hit")
+        object_id = an_id(hit.get("id"), "its id")
+    except Unreadable as why:
+        raise broken_answer(f"a search hit cannot be read: {why}") from why
+    properties = hit.get("properties")
+    value = properties.get(MODIFIED[kind]) if isinstance(properties, dict) else None
+    return Sighting(object_id, an_instant(value) or until)
+
+
+def _name(row: object, place: int) -> str:
+    try:
+        return an_id(row.get("id") if isinstance(row, dict) else None, "its id")
+    except Unreadable:
+        return f"#{place}"

@@ -1,0 +1,334 @@
+"""
+Intents -> batches -> an outcome for each, read from the answer. The `Sink` Protocol, the writing half of the gateway.
+
+An intent is applied only if an answer or a read-back shows its value. After a lost answer the portal is read first:
+what shows our value was applied, what still shows the value before is sent once more, and what shows neither stays
+open. So a person's change in between is never overwritten by a repetition.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crmsync.errors import PortalError, Rejected, Unavailable
+from crmsync.model import STAGE, ContactId, Intent, Kind, Outcome, Reading, Result
+from crmsync.portal.answering import Written, read_written
+from crmsync.portal.batching import in_batches
+from crmsync.portal.client import Client
+from crmsync.portal.config import Time
+from crmsync.portal.faults import AnswerLost, Refused
+from crmsync.portal.owned import means_the_same
+from crmsync.portal.reading import Reader
+from crmsync.portal.schema import Schema
+
+WRITE_AT_ONCE = 100
+_PAUSE_AFTER_LOSS_S = 2.0
+_MOST_LOSSES = 3
+_SYSTEMIC = {
+    "PROPERTY_DOESNT_EXIST": "HubSpot has no such property; run `crmsync setup`",
+    "READ_ONLY_VALUE": "HubSpot made this property read-only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """
+    What one contact should get in one request.
+
+    Attributes:
+        trace: unique in its request: HubSpot then judges inputs one by one.
+    """
+
+    contact: ContactId
+    intents: tuple[Intent, ...]
+
+    @property
+    def trace(self) -> str:
+        return f"crmsync-{self.intents[0].seq}"
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        return {one.change.property: one.change.after for one in self.intents}
+
+    def body(self) -> Mapping[str, Any]:
+        return {"id": self.contact, "properties": self.properties, "objectWriteTraceId": self.trace}
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Inputs to send together. `losses`: how often their answer was lost."""
+
+    inputs: Sequence[Input]
+    losses: int = 0
+
+
+class Writer:
+    """Writes to one portal."""
+
+    def __init__(self, client: Client, reader: Reader, schema: Schema, time: Time) -> None:
+        self._client = client
+        self._reader = reader
+        self._schema = schema
+        self._time = time
+
+    def update(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
+        """Send them, see `Sink.update`."""
+        if not intents:
+            return
+        barred = dict(self._schema.problems())
+        contacts = frozenset(one.change.contact for one in intents)
+        unfinished: set[ContactId] = set()
+        for step in sorted({one.change.step for one in intents}):
+            due = [one for one in intents if one.change.step == step]
+            held = [one for one in due if one.change.contact in unfinished]
+            yield from _each(
+                held, Result.ABANDONED, "The step before it was not applied, so it was not sent."
+            )
+            for outcome in self._step([one for one in due if one not in held], barred, contacts):
+                if outcome.result is not Result.APPLIED:
+                    unfinished.add(outcome.intent.change.contact)
+                yield outcome
+
+    def _step(
+        self, intents: Sequence[Intent], barred: dict[str, str], contacts: frozenset[ContactId]
+    ) -> Iterator[Outcome]:
+        for inputs in _inputs(intents):
+            for batch in in_batches(inputs, WRITE_AT_ONCE):
+                yield from self._batch(batch, barred, contacts)
+
+    def _batch(
+        self, inputs: Sequence[Input], barred: dict[str, str], contacts: frozenset[ContactId]
+    ) -> Iterator[Outcome]:
+        pending = [_Batch(inputs)]
+        while pending:
+            batch = pending.pop()
+            for one in batch.inputs:
+                yield from _barred(one, barred)
+            batch.inputs = [kept for one in batch.inputs if (kept := _without(one, barred)) is not None]
+            if not batch.inputs:
+                continue
+            try:
+                answer = self._client.batch_update(Kind.CONTACT.value, [one.body() for one in batch.inputs])
+                written = _readable(answer.json)
+            except Refused as error:
+                yield from self._refused(batch, error, barred, pending)
+            except Rejected as error:
+                yield from _all(batch.inputs, Result.FAILED, error.message)
+            except AnswerLost as error:
+                yield from self._lost(batch, error, pending)
+            else:
+                yield from self._answered(batch, written, contacts)
+
+    def _refused(
+        self, batch: _Batch, error: Refused, barred: dict[str, str], pending: list[_Batch]
+    ) -> Iterator[Outcome]:
+        """Nothing of the batch was written: set aside what HubSpot named, else halve it down to the bad contact."""
+        sent = {name for one in batch.inputs for name in one.properties}
+        systemic = {
+            name: _SYSTEMIC[code] for code, name in error.problems if code in _SYSTEMIC and name in sent
+        }
+        if systemic:
+            barred |= systemic
+            pending.append(batch)
+            return
+        if len(batch.inputs) == 1:
+            yield from _all(batch.inputs, Result.FAILED, error.message)
+            return
+        named = [one for one in batch.inputs if one.trace in error.traces or one.contact in error.ids]
+        if named and len(named) < len(batch.inputs):
+            yield from _all(named, Result.FAILED, error.message)
+            pending.append(_Batch([one for one in batch.inputs if one not in named], batch.losses))
+            return
+        middle = (len(batch.inputs) + 1) // 2
+        pending += [_Batch(batch.inputs[middle:], batch.losses), _Batch(batch.inputs[:middle], batch.losses)]
+
+    def _lost(self, batch: _Batch, error: AnswerLost, pending: list[_Batch]) -> Iterator[Outcome]:
+        """Find out what a write did whose answer was lost."""
+        try:
+            self._time.sleep(_PAUSE_AFTER_LOSS_S)  # it may still be under way over there
+            reading = self._read_back(batch.inputs)
+        except PortalError:
+            yield from _all(batch.inputs, Result.OPEN, error.message)
+            raise
+        again = []
+        for one in batch.inputs:
+            unsent = []
+            for intent in one.intents:
+                outcome = _seen(intent, reading)
+                if outcome is None and batch.losses + 1 < _MOST_LOSSES:
+                    unsent.append(intent)
+                else:
+                    yield outcome or Outcome(intent, Result.OPEN, error.message)
+            if unsent:
+                again.append(replace(one, intents=tuple(unsent)))
+        if again:
+            pending.append(_Batch(again, batch.losses + 1))
+
+    def _answered(self, batch: _Batch, written: Written, contacts: frozenset[ContactId]) -> Iterator[Outcome]:
+        silent = []
+        for one in batch.inputs:
+            problem = written.problem(one.trace, one.contact)
+            if problem is not None:
+                yield from _all([one], Result.FAILED, problem)
+                continue
+            shown = written.shown(one.trace, one.contact)
+            untold = []
+            for intent in one.intents:
+                if shown is None or intent.change.property not in shown.properties:
+                    untold.append(intent)
+                else:
+                    yield _judged(intent, shown.id, shown.properties[intent.change.property])
+            if untold:
+                silent.append(replace(one, intents=tuple(untold)))
+        if silent:
+            yield from self._silent(silent, contacts)
+
+    def _silent(self, inputs: Sequence[Input], contacts: frozenset[ContactId]) -> Iterator[Outcome]:
+        """HubSpot answered success and said nothing of these: read what it shows."""
+        try:
+            reading = self._read_back(inputs)
+        except PortalError:
+            yield from _all(
+                inputs, Result.OPEN, "HubSpot's answer left it out and it could not be read back."
+            )
+            raise
+        for one in inputs:
+            snapshot = reading.snapshots.get(one.contact)
+            if snapshot is None:
+                yield from _unseen(one, reading)
+            elif snapshot.id != one.contact:
+                yield from self._follow(one, ContactId(snapshot.id), snapshot.properties, contacts)
+            else:
+                for intent in one.intents:
+                    yield _judged(intent, snapshot.id, snapshot.properties.get(intent.change.property))
+
+    def _follow(
+        self,
+        one: Input,
+        into: ContactId,
+        shown: Mapping[str, str | None],
+        contacts: frozenset[ContactId],
+    ) -> Iterator[Outcome]:
+        """Write to the contact it was merged into, once, where that still shows what the decision saw."""
+        merged = f"The contact was merged into {into}"
+        if into in contacts:
+            yield from _all([one], Result.FAILED, f"{merged}, which has changes of its own.", into)
+            return
+        fitting = []
+        for intent in one.intents:
+            change = intent.change
+            if means_the_same(change.property, shown.get(change.property), change.before):
+                fitting.append(intent)
+            else:
+                problem = f"{merged}, which shows another value than the decision saw."
+                yield Outcome(intent, Result.ABANDONED, problem, into, shown.get(change.property))
+        if fitting:
+            yield from self._one(replace(one, contact=into, intents=tuple(fitting)))
+
+    def _one(self, one: Input) -> Iterator[Outcome]:
+        """Update a single contact."""
+        try:
+            answer = self._client.update_one(Kind.CONTACT.value, one.contact, one.properties).json
+            shown = _readable({"results": [answer]}).shown("", one.contact)
+        except Rejected as error:
+            yield from _all([one], Result.FAILED, error.message, one.contact)
+            return
+        except AnswerLost as error:
+            yield from _all([one], Result.OPEN, error.message, one.contact)
+            return
+        for intent in one.intents:
+            if shown is None or intent.change.property not in shown.properties:
+                yield Outcome(intent, Result.OPEN, "HubSpot's answer does not show the value.", one.contact)
+            else:
+                yield _judged(intent, shown.id, shown.properties[intent.change.property])
+
+    def _read_back(self, inputs: Sequence[Input]) -> Reading:
+        names = sorted({name for one in inputs for name in one.properties})
+        return self._reader.shown([one.contact for one in inputs], names)
+
+
+def _inputs(intents: Sequence[Intent]) -> Iterator[list[Input]]:
+    """Group by contact; a property that is named twice for a contact waits for the next round."""
+    remaining = list(intents)
+    while remaining:
+        grouped: dict[ContactId, dict[str, Intent]] = {}
+        later = []
+        for one in remaining:
+            by_property = grouped.setdefault(one.change.contact, {})
+            if one.change.property in by_property:
+                later.append(one)
+            else:
+                by_property[one.change.property] = one
+        yield [Input(contact, tuple(named.values())) for contact, named in grouped.items()]
+        remaining = later
+
+
+def _barred(one: Input, barred: Mapping[str, str]) -> Iterator[Outcome]:
+    for intent in one.intents:
+        if intent.change.property in barred:
+            problem = f"Property {intent.change.property}: {barred[intent.change.property]}."
+            yield Outcome(intent, Result.FAILED, problem)
+
+
+def _without(one: Input, barred: Mapping[str, str]) -> Input | None:
+    kept = tuple(intent for intent in one.intents if intent.change.property not in barred)
+    return replace(one, intents=kept) if kept else None
+
+
+def _seen(intent: Intent, reading: Reading) -> Outcome | None:
+    """Judge a lost write by what the portal shows; None: it shows the value before, so it was not applied."""
+    change = intent.change
+    snapshot = reading.snapshots.get(change.contact)
+    if snapshot is None:
+        problem = "The answer was lost and the contact cannot be read."
+        return Outcome(intent, Result.OPEN, problem)
+    shown = snapshot.properties.get(change.property)
+    if means_the_same(change.property, shown, change.after):
+        return Outcome(intent, Result.APPLIED, "", ContactId(snapshot.id), shown)
+    if means_the_same(change.property, shown, change.before) and snapshot.id == change.contact:
+        return None
+    problem = "The answer was lost and the portal shows a third value."
+    return Outcome(intent, Result.OPEN, problem, ContactId(snapshot.id), shown)
+
+
+def _readable(answer: Mapping[str, Any]) -> Written:
+    """Read the answer to a write; one that cannot be read is as good as lost. *Raises* AnswerLost."""
+    try:
+        return read_written(answer)
+    except Unavailable as error:
+        raise AnswerLost(error.message) from error
+
+
+def _judged(intent: Intent, contact: str, shown: str | None) -> Outcome:
+    """Compare what the portal shows with what we sent."""
+    change = intent.change
+    if means_the_same(change.property, shown, change.after):
+        return Outcome(intent, Result.APPLIED, "", ContactId(contact), shown)
+    if change.property == STAGE and shown is not None:
+        problem = (
+            "HubSpot answered success and kept another stage: it ignores moves backward unless cleared first."
+        )
+    else:
+        problem = f"HubSpot answered success and shows another value of {change.property} than was sent."
+    return Outcome(intent, Result.FAILED, problem, ContactId(contact), shown)
+
+
+def _unseen(one: Input, reading: Reading) -> Iterator[Outcome]:
+    if one.contact in reading.missing:
+        yield from _all([one], Result.FAILED, "HubSpot has no such contact: it was deleted or archived.")
+    else:
+        yield from _all([one], Result.OPEN, "HubSpot's answer left it out and the contact cannot be read.")
+
+
+def _all(
+    inputs: Iterable[Input], result: Result, problem: str, contact: ContactId | None = None
+) -> Iterator[Outcome]:
+    for one in inputs:
+        yield from _each(one.intents, result, problem, contact)
+
+
+def _each(
+    intents: Iterable[Intent], result: Result, problem: str, contact: ContactId | None = None
+) -> Iterator[Outcome]:
+    for intent in intents:
+        yield Outcome(intent, result, problem, contact)
