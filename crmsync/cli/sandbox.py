@@ -45,17 +45,18 @@ import orjson
 @click.option("--token", help="The access token to accept; one is made up by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def sandbox(
+    *,
     port: int,
     contacts: int,
     engagements: int | None,
     seed: int,
     tier: str,
-    no_limits: bool,  # noqa: FBT001 -- click passes options by name
+    no_limits: bool,
     latency_ms: float,
     lag_ms: int,
     api_timezone: str,
     token: str | None,
-    as_json: bool,  # noqa: FBT001 -- click passes options by name
+    as_json: bool,
 ) -> None:
     """
     Serve a believable, seeded HubSpot portal on loopback, with HubSpot's limits, search lag and habits.
@@ -74,7 +75,8 @@ def sandbox(
     try:
         portal = Sandbox(
             contacts, engagements=engagements, seed=seed, tier=tier, limits=not no_limits, token=token, port=port,
-            lag=Lag(base_ms=lag_ms, tail_share=0.02 if lag_ms else 0.0), latency_s=latency_ms / 1_000, time_zone=api_timezone,
+            lag=Lag(base_ms=lag_ms, tail_share=0.02 if lag_ms else 0.0), latency_s=latency_ms / 1_000,
+            time_zone=api_timezone,
         )  # fmt: skip
     except OSError as error:
         click.echo(

@@ -6,6 +6,7 @@ from typing import Self
 from crmsync.sandbox.edits import Edits
 from crmsync.sandbox.index import Lag
 from crmsync.sandbox.portal import Options, Portal
+from crmsync.sandbox.postman import Postman
 from crmsync.sandbox.seed import fill
 from crmsync.sandbox.server import Server
 from crmsync.sandbox.times import Clock, ManualClock, wall_clock
@@ -73,6 +74,7 @@ class Sandbox:
             contacts, engagements=engagements, options=options, clock=clock or wall_clock
         )
         self._server = Server(self.portal, port=port, latency_s=latency_s)
+        self._postman = Postman(self.portal)
 
     @property
     def url(self) -> str:
@@ -96,9 +98,11 @@ class Sandbox:
 
     def start(self) -> Self:
         self._server.start()
+        self._postman.start()
         return self
 
     def stop(self) -> None:
+        self._postman.stop()
         self._server.stop()
 
     def arm(self, kind: str, **settings: object) -> None:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from crmsync.sandbox.wire import ApiError
 
 SCOPES = (
-    "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.companies.read", "crm.objects.companies.write",
+    "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.companies.read",
+    "crm.objects.companies.write",
     "crm.objects.deals.read", "crm.objects.deals.write", "crm.objects.owners.read", "crm.objects.leads.read",
     "crm.objects.leads.write", "crm.schemas.contacts.read", "crm.schemas.contacts.write", "crm.schemas.companies.read",
     "crm.schemas.companies.write", "crm.schemas.deals.read", "crm.schemas.deals.write", "sales-email-read", "forms",
@@ -70,8 +71,8 @@ class Access:
         token = self.tokens.get(text.strip()) if scheme.lower() == "bearer" else None
         if token is None:
             said = (
-                "Authentication credentials not found. This API supports OAuth 2.0 authentication and you can find more "
-                "details at https://developers.hubspot.com/docs/methods/auth/oauth-overview"
+                "Authentication credentials not found. This API supports OAuth 2.0 authentication and you can find "
+                "more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview"
             )
             raise ApiError(401, said, "INVALID_AUTHENTICATION")
         if token.expires_at is not None and now >= token.expires_at:
@@ -83,7 +84,10 @@ class Access:
     def require(self, app: App, scopes: tuple[str, ...]) -> None:
         """Any one of the scopes will do. *Raises* ApiError 403."""
         if scopes and not app.scopes.intersection(scopes):
-            said = "This app hasn't been granted all required scopes to make this call. Read more about required scopes here: https://developers.hubspot.com/scopes."
+            said = (
+                "This app hasn't been granted all required scopes to make this call. "
+                "Read more about required scopes here: https://developers.hubspot.com/scopes."
+            )
             detail = {
                 "message": "One or more of the following scopes are required.",
                 "context": {"requiredGranularScopes": list(scopes)},

@@ -7,7 +7,7 @@ from crmsync.sandbox.call import Call
 from crmsync.sandbox.graph import Pair
 from crmsync.sandbox.kinds import PLAIN, PRIMARY, Kind
 from crmsync.sandbox.objects import batch_frame
-from crmsync.sandbox.store import Source
+from crmsync.sandbox.store import Act
 from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
 from crmsync.sandbox.world import World
 
@@ -23,11 +23,11 @@ class Associating:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def connect(self, pair: Pair, id_: int, other: int, types: list[int], source: Source, at_ms: int) -> None:
+    def connect(self, pair: Pair, id_: int, other: int, types: list[int], act: Act) -> None:
         """Associate with labels. The first company of a contact becomes its primary one."""
         graph = self._world.graph
         had_primary = pair not in PRIMARY or graph.primary(pair[0], id_, pair[1]) is not None
-        self._world.associate(pair, id_, other, source, at_ms)
+        self._world.associate(pair, id_, other, act)
         for type_ in types:
             if type_ == PRIMARY.get(pair):
                 graph.make_primary(pair, id_, other)
@@ -36,13 +36,13 @@ class Associating:
         if pair == ("companies", "contacts"):
             if graph.primary("contacts", other, "companies") is None:
                 graph.make_primary(("contacts", "companies"), other, id_)
-            self._follow_primary(other, source, at_ms)
+            self._follow_primary(other, act)
         elif not had_primary and pair[1] == "companies" and graph.primary(pair[0], id_, pair[1]) is None:
             graph.make_primary(pair, id_, other)
         if pair == ("contacts", "companies"):
-            self._follow_primary(id_, source, at_ms)
+            self._follow_primary(id_, act)
 
-    def cut(self, pair: Pair, id_: int, other: int, source: Source, at_ms: int) -> bool:
+    def cut(self, pair: Pair, id_: int, other: int, act: Act) -> bool:
         graph = self._world.graph
         done = graph.cut(pair, id_, other)
         contact = (
@@ -52,25 +52,25 @@ class Associating:
             left = graph.to("contacts", contact, "companies")
             if left and graph.primary("contacts", contact, "companies") is None:
                 graph.make_primary(("contacts", "companies"), contact, left[0])
-            self._follow_primary(contact, source, at_ms)
+            self._follow_primary(contact, act)
         return done
 
-    def _follow_primary(self, contact_id: int, source: Source, at_ms: int) -> None:
+    def _follow_primary(self, contact_id: int, act: Act) -> None:
         """Keep `associatedcompanyid` the primary company; only that moves the contact's last change."""
         record = self._world.shelf("contacts").live.get(contact_id)
         primary = self._world.graph.primary("contacts", contact_id, "companies")
         wanted = "" if primary is None else str(primary)
         if record is not None and record.text(PRIMARY_COMPANY) != wanted:
-            self._world.change(record, {PRIMARY_COMPANY: wanted}, source, at_ms)
+            self._world.change(record, {PRIMARY_COMPANY: wanted}, act)
 
 
 def read_batch(call: Call) -> Response:
     from_kind, to_kind = call.kind("kind"), call.kind("to")
     results, errors = [], []
-    for one in inputs(call, call.body(), MOST_READ):
+    for one in inputs(call.body(), MOST_READ):
         id_ = str(one.get("id", ""))
         after = str(one.get("after") or "0")
-        page = _page(call, from_kind, id_, to_kind, int(after) if after.isdecimal() else 0, PAGE)
+        page = _page(call, (from_kind.name, to_kind.name), id_, int(after) if after.isdecimal() else 0)
         if page is None:
             errors.append(_none_found(from_kind, to_kind, id_))
         else:
@@ -83,25 +83,18 @@ def read_single(call: Call) -> Response:
     kind = call.kind()
     if not call.params["id"].isdecimal() or call.shelf().find(int(call.params["id"])) is None:
         raise not_found()
-    page = _page(
-        call,
-        kind,
-        call.params["id"],
-        call.kind("to"),
-        call.whole("after", 0),
-        call.whole("limit", PAGE, PAGE),
-    )
+    pair = (kind.name, call.kind("to").name)
+    page = _page(call, pair, call.params["id"], call.whole("after", 0), call.whole("limit", PAGE, PAGE))
     if page is None:
         return answer({"results": []})
     body = {"results": page["to"]}
     return answer(body | ({"paging": page["paging"]} if "paging" in page else {}))
 
 
-def _page(call: Call, from_kind: Kind, text: str, to_kind: Kind, after: int, limit: int) -> Body | None:
+def _page(call: Call, pair: Pair, text: str, after: int, limit: int = PAGE) -> Body | None:
     """One page of the other ends, None when there are none. `after` counts from the first one."""
     id_ = int(text) if text.isdecimal() else 0
-    graph, pair = call.world.graph, (from_kind.name, to_kind.name)
-    others = graph.to(from_kind.name, id_, to_kind.name)
+    others = call.world.linked(pair[0], id_, pair[1])
     if not others:
         return None
     shown = others[after : after + limit]
@@ -139,29 +132,29 @@ def create_batch(call: Call) -> Response:
     pair = (call.kind().name, call.kind("to").name)
     given = [
         (*_ends(call, one), _given_types(call, pair, one.get("types")))
-        for one in inputs(call, call.body(), MOST_WRITTEN)
+        for one in inputs(call.body(), MOST_WRITTEN)
     ]
     return answer(batch_frame(call, [_connect(call, pair, *one) for one in given]), 201)
 
 
 def connect_batch_plainly(call: Call) -> Response:
     pair = (call.kind().name, call.kind("to").name)
-    given = [_ends(call, one) for one in inputs(call, call.body(), MOST_WRITTEN)]
+    given = [_ends(call, one) for one in inputs(call.body(), MOST_WRITTEN)]
     return answer(batch_frame(call, [_connect(call, pair, id_, other, []) for id_, other in given]))
 
 
 def archive_batch(call: Call) -> Response:
     pair = (call.kind().name, call.kind("to").name)
-    for one in inputs(call, call.body(), MOST_WRITTEN):
+    for one in inputs(call.body(), MOST_WRITTEN):
         id_ = _number((one.get("from") or {}).get("id"))
         for to in one.get("to") or []:
-            call.portal.associating.cut(pair, id_, _number(to.get("id")), call.source, call.now_ms)
+            call.portal.associating.cut(pair, id_, _number(to.get("id")), call.act)
     return Response(204)
 
 
 def archive_labels(call: Call) -> Response:
     pair = (call.kind().name, call.kind("to").name)
-    for one in inputs(call, call.body(), MOST_WRITTEN):
+    for one in inputs(call.body(), MOST_WRITTEN):
         id_, other = _ends(call, one)
         for type_ in _given_types(call, pair, one.get("types")):
             call.world.graph.drop_label(pair, id_, other, type_)
@@ -173,7 +166,7 @@ def connect_single(call: Call) -> Response:
     id_, other = _must_live(call, "kind", call.params["id"]), _must_live(call, "to", call.params["other"])
     given = call.request.json()
     types = _given_types(call, pair, given) if isinstance(given, list) else []
-    call.portal.associating.connect(pair, id_, other, types, call.source, call.now_ms)
+    call.portal.associating.connect(pair, id_, other, types, call.act)
     labels = [label for type_ in types if (label := call.world.graph.label(pair, type_))]
     body = {"fromObjectTypeId": call.kind().type_id, "fromObjectId": id_, "toObjectTypeId": call.kind("to").type_id,
             "toObjectId": other, "labels": labels}  # fmt: skip
@@ -188,9 +181,7 @@ def connect_single_plainly(call: Call) -> Response:
 
 def cut_single(call: Call) -> Response:
     pair = (call.kind().name, call.kind("to").name)
-    call.portal.associating.cut(
-        pair, _number(call.params["id"]), _number(call.params["other"]), call.source, call.now_ms
-    )
+    call.portal.associating.cut(pair, _number(call.params["id"]), _number(call.params["other"]), call.act)
     return Response(204)
 
 
@@ -209,7 +200,7 @@ def labels(call: Call) -> Response:
 
 
 def _connect(call: Call, pair: Pair, id_: int, other: int, types: list[int]) -> Body:
-    call.portal.associating.connect(pair, id_, other, types, call.source, call.now_ms)
+    call.portal.associating.connect(pair, id_, other, types, call.act)
     first = types[0] if types else PLAIN.get(pair, 0)
     return {
         "from": {"id": str(id_)}, "to": {"id": str(other)},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crmsync.sandbox.directory import Directory
 from crmsync.sandbox.kinds import ACTIVITY_NAMES
 from crmsync.sandbox.rules import STAGE, stage_move, stage_stamps
-from crmsync.sandbox.store import Record, Source
+from crmsync.sandbox.store import Act, Record, Source
 from crmsync.sandbox.times import SECOND, iso, read_instant
 from crmsync.sandbox.world import World
 
@@ -35,35 +35,35 @@ class Automation:
 
     # -- what it sees ------------------------------------------------------------------------------
 
-    def created(self, record: Record, source: Source, at_ms: int) -> None:
+    def created(self, record: Record, act: Act, /) -> None:
         if record.kind.name in ACTIVITY_NAMES:
-            self._roll_up_contacts_of(record, at_ms)
+            self._roll_up_contacts_of(record, act.at_ms)
 
-    def changed(self, record: Record, before: Mapping[str, str], source: Source, at_ms: int) -> None:
+    def changed(self, record: Record, before: Mapping[str, str], act: Act, /) -> None:
         match record.kind.name:
             case "companies" if STAGE in before:
-                self._later_company_stage(record.id, at_ms)
+                self._later_company_stage(record.id, act.at_ms)
             case "deals" if "dealstage" in before:
-                self._later_deal_stage(record.id, at_ms)
+                self._later_deal_stage(record.id, act.at_ms)
             case name if name in ACTIVITY_NAMES and before:
-                self._roll_up_contacts_of(record, at_ms)
+                self._roll_up_contacts_of(record, act.at_ms)
 
-    def gone(self, record: Record, how: str, source: Source, at_ms: int) -> None:
+    def gone(self, record: Record, _how: str, act: Act, /) -> None:
         if record.kind.name in ACTIVITY_NAMES:
-            self._roll_up_contacts_of(record, at_ms)
+            self._roll_up_contacts_of(record, act.at_ms)
 
-    def merged(self, primary: int, other: int, into: Record, source: Source, at_ms: int) -> None:
+    def merged(self, _old: tuple[int, int], into: Record, act: Act, /) -> None:
         if into.kind.name == "contacts":
-            self._later_roll_up(into.id, at_ms)
+            self._later_roll_up(into.id, act.at_ms)
 
-    def associated(self, pair: tuple[str, str], ids: tuple[int, int], source: Source, at_ms: int) -> None:
+    def associated(self, pair: tuple[str, str], ids: tuple[int, int], act: Act, /) -> None:
         (first, second), (one, two) = pair, ids
         if second == "contacts":
             (first, second), (one, two) = (second, first), (two, one)
         if first == "contacts" and second in ACTIVITY_NAMES:
-            self._later_roll_up(one, at_ms)
+            self._later_roll_up(one, act.at_ms)
         elif "deals" in pair:
-            self._later_deal_stage(two if second == "deals" else one, at_ms)
+            self._later_deal_stage(two if second == "deals" else one, act.at_ms)
 
     # -- stages ------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class Automation:
         source = Source("DEALS", f"deal:{deal_id}")
         for kind in ("contacts", "companies"):
             for id_ in list(world.graph.to("deals", deal_id, kind)):
-                self._set_stage(kind, id_, wanted, source, at_ms)
+                self._set_stage(kind, id_, wanted, Act(source, at_ms))
         for contact in list(world.graph.to("deals", deal_id, "contacts")):
             self._count_deals(contact, at_ms)
 
@@ -98,7 +98,7 @@ class Automation:
         count = str(len(self._world.graph.to("contacts", contact_id, "deals")))
         if record is not None and record.text("num_associated_deals") != count:
             source = Source("CALCULATED", "RollupProperties")
-            self._world.change(record, {"num_associated_deals": count}, source, at_ms)
+            self._world.change(record, {"num_associated_deals": count}, Act(source, at_ms))
 
     def _follow_company(self, company_id: int, at_ms: int) -> None:
         """A company's stage spreads to the contacts whose primary company it is."""
@@ -108,15 +108,15 @@ class Automation:
         source = Source("COMPANIES", f"company:{company_id}")
         for id_ in list(self._world.graph.to("companies", company_id, "contacts")):
             if self._world.graph.primary("contacts", id_, "companies") == company_id:
-                self._set_stage("contacts", id_, company.text(STAGE), source, at_ms)
+                self._set_stage("contacts", id_, company.text(STAGE), Act(source, at_ms))
 
-    def _set_stage(self, kind: str, id_: int, wanted: str, source: Source, at_ms: int) -> None:
+    def _set_stage(self, kind: str, id_: int, wanted: str, act: Act) -> None:
         record, schema = self._world.shelf(kind).live.get(id_), self._world.schemas[kind]
         if record is None or record.text(STAGE) == wanted or wanted not in schema.stages():
             return
         if stage_move(record, wanted, schema, allow_backward=False):
-            values = {STAGE: wanted} | stage_stamps(record, wanted, schema, at_ms)
-            self._world.change(record, values, source, at_ms)
+            values = {STAGE: wanted} | stage_stamps(record, wanted, schema, act.at_ms)
+            self._world.change(record, values, act)
 
     # -- roll-ups ----------------------------------------------------------------------------------
 
@@ -135,10 +135,12 @@ class Automation:
             return
         wanted = self.summary(contact_id, at_ms)
         changed = {name: value for name, value in wanted.items() if value and record.text(name) != value}
-        self._world.change(record, changed, Source("CALCULATED", "RollupProperties"), at_ms)
+        self._world.change(record, changed, Act(Source("CALCULATED", "RollupProperties"), at_ms))
 
     def summary(self, contact_id: int, now_ms: int) -> dict[str, str]:
-        past, future, talks = [], [], []
+        past: list[int] = []
+        future: list[int] = []
+        talks: list[int] = []
         for name in sorted(ACTIVITY_NAMES):
             shelf = self._world.shelf(name)
             for id_ in self._world.graph.to("contacts", contact_id, name):

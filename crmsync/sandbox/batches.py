@@ -22,7 +22,7 @@ MOST = 100
 
 def read(call: Call) -> Response:
     body = call.body()
-    given = inputs(call, body)
+    given = inputs(body)
     names = asked_names(call, _names(body, "properties"))
     history = asked_history(call, _names(body, "propertiesWithHistory"))
     if history and len(given) > HISTORY_PAGE:
@@ -43,7 +43,7 @@ def read(call: Call) -> Response:
 
 
 def update_many(call: Call) -> Response:
-    given = inputs(call, call.body())
+    given = inputs(call.body())
     _refuse_twins(given)
     traced = _is_traced(given)
     missing: list[str] = []
@@ -69,7 +69,7 @@ def update_many(call: Call) -> Response:
 
 
 def create_many(call: Call) -> Response:
-    given = inputs(call, call.body())
+    given = inputs(call.body())
     traced = _is_traced(given)
     errors: list[Body] = []
     good = []
@@ -93,7 +93,7 @@ def create_many(call: Call) -> Response:
 
 
 def upsert_many(call: Call) -> Response:
-    given = inputs(call, call.body())
+    given = inputs(call.body())
     _refuse_twins(given)
     traced = _is_traced(given)
     errors: list[Body] = []
@@ -117,14 +117,14 @@ def upsert_many(call: Call) -> Response:
 
 
 def archive_many(call: Call) -> Response:
-    for one in inputs(call, call.body()):
+    for one in inputs(call.body()):
         record = find(call, one.get("id"), None)
         if record is not None:
-            call.world.archive(record, call.source, call.now_ms)
+            call.world.archive(record, call.act)
     return Response(204)
 
 
-def inputs(call: Call, body: Body, most: int = MOST) -> list[Body]:
+def inputs(body: Body, most: int = MOST) -> list[Body]:
     """The inputs; none when the wrapper is missing, which HubSpot accepts without a word. *Raises* ApiError 400."""
     given = body.get("inputs", [])
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.sandbox.access import App
 from crmsync.sandbox.kinds import BY_NAME, Kind
-from crmsync.sandbox.store import Record, Shelf, Source
+from crmsync.sandbox.store import Act, Record, Shelf, Source
 from crmsync.sandbox.wire import ApiError, Body, Request, not_found
 from crmsync.sandbox.world import API, World
 
@@ -33,8 +33,9 @@ class Call:
         return self.portal.world
 
     @property
-    def source(self) -> Source:
-        return Source(API, self.app.id)
+    def act(self) -> Act:
+        """A write through the API: by the app, now."""
+        return Act(Source(API, self.app.id), self.now_ms)
 
     def kind(self, name: str = "kind") -> Kind:
         found = BY_NAME.get(self.params[name].lower())

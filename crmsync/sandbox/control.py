@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 from crmsync.sandbox.kinds import BY_NAME
 from crmsync.sandbox.rules import RequiredWhen
 from crmsync.sandbox.times import iso
+from crmsync.sandbox.webhooks import Subscription
 from crmsync.sandbox.wire import ApiError, Body, Request, Response, answer, not_found
 
 if TYPE_CHECKING:
     from crmsync.sandbox.portal import Portal
 
-EDITS = frozenset(
-    "human workflow raw company_stage bump stamp touch merge archive restore erase create associate dissociate submit".split()
-)
+EDITS = frozenset({
+    "human", "workflow", "raw", "company_stage", "bump", "stamp", "touch", "merge", "archive", "restore",
+    "erase", "create", "associate", "dissociate", "submit",
+})  # fmt: skip
 
 
 def respond(portal: "Portal", request: Request) -> Response:
@@ -24,7 +26,8 @@ def respond(portal: "Portal", request: Request) -> Response:
         raise ApiError(400, "the body must be a JSON object")
     match request.method, parts:
         case "GET", []:
-            return answer({"paths": sorted([*_CHANGES, "log", "effects", "state", "faults", "edits/{edit}", "{kind}/{id}"]),
+            return answer({"paths": sorted([*_CHANGES, "log", "effects", "state", "faults", "edits/{edit}",
+            "{kind}/{id}"]),
                            "edits": sorted(EDITS)})  # fmt: skip
         case "GET", ["log"]:
             since = int(dict(request.query).get("since", "0"))
@@ -34,7 +37,7 @@ def respond(portal: "Portal", request: Request) -> Response:
             return answer({})
         case "GET", ["effects"]:
             since = int(dict(request.query).get("since", "0"))
-            return answer({"results": portal.effects[since:]})
+            return answer({"results": [one.json() for one in portal.effects[since:]]})
         case "GET", ["state"]:
             return answer(state(portal))
         case "GET", ["faults"]:
@@ -75,7 +78,8 @@ def state(portal: "Portal") -> Body:
             "merged": {name: len(shelf.merged) for name, shelf in world.shelves.items() if shelf.merged},
             "requests": len(portal.log), "effects": len(portal.effects), "late_in_search": world.index.late(),
             "automation_waiting": world.waiting(), "refused": limits.refused, "daily_used": limits.day.used,
-            "faults": portal.faults.struck, "submissions": sum(len(form.submissions) for form in portal.forms.values()),
+            "faults": portal.faults.struck, "webhooks_delivered": portal.webhooks.delivered,
+            "submissions": sum(len(form.submissions) for form in portal.forms.values()),
         }  # fmt: skip
 
 
@@ -89,7 +93,8 @@ def raw(portal: "Portal", kind: str, id_: str) -> Body:
         raise not_found(f"no {kind} {id_}; erased: {number in shelf.erased}")
     names = sorted({*record.base, *record.own})
     return {
-        "id": str(record.id), "properties": record.shown(names), "createdAt": iso(record.created_ms), "updatedAt": iso(record.updated_ms),
+        "id": str(record.id), "properties": record.shown(names), "createdAt": iso(record.created_ms),
+        "updatedAt": iso(record.updated_ms),
         "archivedAt": iso(record.archived_ms) if record.archived_ms is not None else None,
         "history": {name: [one.json() for one in record.versions(name)] for name in names},
         "associations": {pair[1]: [] for pair, _ in world.graph.all_of(record.kind.name, record.id)}
@@ -181,12 +186,28 @@ def _clock(portal: "Portal", body: Body) -> None:
     portal.world.settle(portal.world.now_ms())
 
 
-def _settle(portal: "Portal", body: Body) -> None:
+def _webhooks(portal: "Portal", body: Body) -> None:
+    """Where to tell what: `url`, `secret`, `events` as `contact.propertyChange` or `contact.propertyChange:name`."""
+    hooks = portal.webhooks
+    hooks.url, hooks.secret = str(body.get("url", hooks.url)), str(body.get("secret", hooks.secret))
+    hooks.duplicates = float(body.get("duplicates", hooks.duplicates))
+    hooks.shuffles = bool(body.get("shuffles", hooks.shuffles))
+    if "events" in body:
+        named = [str(one).partition(":") for one in body["events"]]
+        hooks.subscriptions = [Subscription(event, name) for event, _, name in named]
+
+
+def _stage(portal: "Portal", body: Body) -> None:
+    """Add a lifecycle stage: `id`, `label`, `place`."""
+    portal.edits.add_stage(str(body["id"]), str(body.get("label", body["id"])), int(body.get("place", 99)))
+
+
+def _settle(portal: "Portal", _: Body) -> None:
     """Automation and the search index catch up at once."""
     portal.world.settle_everything()
 
 
 _CHANGES: dict[str, Callable[["Portal", Body], None]] = {
     "lag": _lag, "stale": _stale, "budget": _budget, "token": _token, "rules": _rules, "pace": _pace, "clock": _clock,
-    "settle": _settle,
+    "settle": _settle, "webhooks": _webhooks, "stage": _stage,
 }  # fmt: skip

@@ -23,7 +23,8 @@ class Account:
         minutes = int(offset.total_seconds() // 60) if offset else 0
         sign = "-" if minutes < 0 else "+"
         return {
-            "portalId": self.portal_id, "accountType": "STANDARD", "timeZone": self.time_zone, "companyCurrency": self.currency,
+            "portalId": self.portal_id, "accountType": "STANDARD", "timeZone": self.time_zone,
+            "companyCurrency": self.currency,
             "additionalCurrencies": ["USD"], "utcOffset": f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}",
             "utcOffsetMilliseconds": minutes * 60_000, "uiDomain": f"app-{self.data_location}.hubspot.com",
             "dataHostingLocation": self.data_location,
@@ -44,7 +45,8 @@ class Owner:
 
     def json(self) -> Body:
         return {
-            "id": str(self.id), "userId": None if self.is_archived else self.user_id, "userIdIncludingInactive": self.user_id,
+            "id": str(self.id), "userId": None if self.is_archived else self.user_id,
+            "userIdIncludingInactive": self.user_id,
             "email": self.email, "firstName": self.first_name, "lastName": self.last_name, "type": "PERSON",
             "teams": [{"id": "7001", "name": "Sales EU", "primary": True}], "archived": self.is_archived,
             "createdAt": iso(self.created_ms), "updatedAt": iso(self.created_ms),
@@ -71,7 +73,8 @@ class Pipeline:
             "id": self.id, "label": self.label, "displayOrder": 0, "archived": False, "createdAt": at, "updatedAt": at,
             "stages": [
                 {
-                    "id": stage.id, "label": stage.label, "displayOrder": place, "archived": False, "createdAt": at, "updatedAt": at,
+                    "id": stage.id, "label": stage.label, "displayOrder": place, "archived": False, "createdAt": at,
+                    "updatedAt": at,
                     "metadata": {"isClosed": str(stage.is_closed).lower(), "probability": str(stage.probability)},
                     "writePermissions": "CRM_PERMISSIONS_ENFORCEMENT",
                 }
@@ -122,7 +125,8 @@ def api_usage(call: Call) -> Response:
     day, now = call.portal.limits.day, call.world.clock()
     day.roll(now)
     one = {
-        "name": "private-apps-api-calls-daily", "usageLimit": day.limit, "currentUsage": day.used, "collectedAt": iso(to_ms(now)),
+        "name": "private-apps-api-calls-daily", "usageLimit": day.limit, "currentUsage": day.used,
+        "collectedAt": iso(to_ms(now)),
         "fetchStatus": "SUCCESS", "resetsAt": iso(day.ends_ms),
     }  # fmt: skip
     return answer({"results": [one]})
@@ -131,8 +135,8 @@ def api_usage(call: Call) -> Response:
 def list_owners(call: Call) -> Response:
     limit, after = call.whole("limit", 100, 500), call.whole("after", 0)
     email = call.one("email").lower()
-    found = [one for one in call.portal.directory.owners if one.is_archived == call.is_on("archived") and one.id >= after
-             and email in ("", one.email)]  # fmt: skip
+    owners = [one for one in call.portal.directory.owners if one.is_archived == call.is_on("archived")]
+    found = [one for one in owners if one.id >= after and email in ("", one.email)]
     body: Body = {"results": [one.json() for one in found[:limit]]}
     if len(found) > limit:
         following = str(found[limit].id)
@@ -184,5 +188,5 @@ def _one_pipeline(call: Call) -> Body:
     raise not_found()
 
 
-def dispositions(call: Call) -> Response:
+def dispositions(_: Call) -> Response:
     return answer([{"id": id_, "label": label, "deleted": False} for id_, label in DISPOSITIONS])

@@ -1,13 +1,17 @@
 """What other people and programs do to the portal from outside."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.sandbox.forms import Submission
+from crmsync.sandbox.hubspot_schema import stage_stamps_of
 from crmsync.sandbox.kinds import BY_NAME
 from crmsync.sandbox.merging import erase, merge_records
 from crmsync.sandbox.rules import STAGE, Validator, refusal, stage_stamps
-from crmsync.sandbox.store import Record, Source
+from crmsync.sandbox.schema import Option
+from crmsync.sandbox.store import Act, Record, Source
+from crmsync.sandbox.times import iso
 from crmsync.sandbox.wire import ApiError, not_found
 
 if TYPE_CHECKING:
@@ -58,12 +62,12 @@ class Edits:
             read |= {name: value for name, value in values.items() if name not in writable}
             if STAGE in read:
                 read |= stage_stamps(record, read[STAGE], schema, at_ms)
-            self._world.change(record, read, source, at_ms)
+            self._world.change(record, read, Act(source, at_ms))
 
     def raw(self, id_: int | str, values: Mapping[str, str], kind: str = "contacts") -> None:
         """Values put there by an old import, unchecked: how dirty data comes to be."""
         with self._portal.lock:
-            self._world.change(self.record(id_, kind), values, Source("IMPORT", "import-2"), self._now())
+            self._world.change(self.record(id_, kind), values, Act(Source("IMPORT", "import-2"), self._now()))
 
     def company_stage(self, company_id: int | str, stage: str) -> None:
         """The company's stage changes; its contacts follow a little later."""
@@ -74,7 +78,7 @@ class Edits:
         with self._portal.lock:
             record = self.record(id_, "contacts")
             count = int(float(record.text(counter) or 0)) + by
-            self._world.change(record, {counter: str(max(0, count))}, ANALYTICS, self._now())
+            self._world.change(record, {counter: str(max(0, count))}, Act(ANALYTICS, self._now()))
 
     def stamp(self, count: int, kind: str = "contacts") -> int:
         """A job of HubSpot's stamps `count` records with one millisecond; gives that millisecond."""
@@ -87,7 +91,7 @@ class Edits:
                     self._world.touch(record, at_ms)
                 else:
                     value = "false" if record.text(name) == "true" else "true"
-                    self._world.change(record, {name: value}, BULK_JOB, at_ms)
+                    self._world.change(record, {name: value}, Act(BULK_JOB, at_ms))
             return at_ms
 
     def touch(self, id_: int | str, kind: str = "contacts") -> None:
@@ -99,23 +103,23 @@ class Edits:
         """A person merges two records; gives the new id."""
         with self._portal.lock:
             first, second = self.record(primary, kind), self.record(other, kind)
-            return str(merge_records(self._world, first, second, person(9_586_504), self._now()).id)
+            return str(merge_records(self._world, first, second, self._person()).id)
 
     def archive(self, id_: int | str, kind: str = "contacts") -> None:
         with self._portal.lock:
-            self._world.archive(self.record(id_, kind), person(9_586_504), self._now())
+            self._world.archive(self.record(id_, kind), self._person())
 
     def restore(self, id_: int | str, kind: str = "contacts") -> None:
         with self._portal.lock:
             record = self._world.shelf(self._kind(kind)).archived.get(int(id_))
             if record is None:
                 raise not_found(f"no archived {kind} {id_}")
-            self._world.restore(record, person(9_586_504), self._now())
+            self._world.restore(record, self._person())
 
     def erase(self, id_: int | str) -> None:
         """GDPR delete by a person."""
         with self._portal.lock:
-            erase(self._world, self.record(id_, "contacts"), person(9_586_504), self._now())
+            erase(self._world, self.record(id_, "contacts"), self._person())
 
     def create(self, kind: str, values: Mapping[str, str], contacts: Sequence[int | str] = ()) -> str:
         """A new object of any kind, associated with contacts; gives its id. An activity rolls up later."""
@@ -124,7 +128,7 @@ class Edits:
             given = dict(values)
             if stage := given.get(STAGE):
                 given |= stage_stamps(None, stage, self._world.schemas[found], at_ms)
-            record = self._world.create(BY_NAME[found], given, person(9_586_504), at_ms)
+            record = self._world.create(BY_NAME[found], given, Act(person(9_586_504), at_ms))
             for contact in contacts:
                 self.associate(found, record.id, "contacts", contact)
             return str(record.id)
@@ -135,13 +139,12 @@ class Edits:
         """An association; no last change moves, but roll-ups and the primary company follow."""
         with self._portal.lock:
             pair = (self._kind(kind), self._kind(to))
-            source = person(9_586_504)
-            self._portal.associating.connect(pair, int(id_), int(other), list(types), source, self._now())
+            self._portal.associating.connect(pair, int(id_), int(other), list(types), self._person())
 
     def dissociate(self, kind: str, id_: int | str, to: str, other: int | str) -> None:
         with self._portal.lock:
             pair = (self._kind(kind), self._kind(to))
-            self._portal.associating.cut(pair, int(id_), int(other), person(9_586_504), self._now())
+            self._portal.associating.cut(pair, int(id_), int(other), self._person())
 
     def submit(
         self, form: str, email: str, page: str = "https://www.acme.example/", at_ms: int | None = None
@@ -160,14 +163,24 @@ class Edits:
                 self._convert(record, found.name, at_ms)
 
     def _convert(self, record: Record, form: str, at_ms: int) -> None:
-        from crmsync.sandbox.times import iso
-
         count = int(float(record.text("num_conversion_events") or 0)) + 1
         values = {"num_conversion_events": str(count), "recent_conversion_date": iso(at_ms),
                   "recent_conversion_event_name": form}  # fmt: skip
         if not record.text("first_conversion_date"):
             values |= {"first_conversion_date": iso(at_ms), "first_conversion_event_name": form}
-        self._world.change(record, values, Source("FORM", form), self._now())
+        self._world.change(record, values, Act(Source("FORM", form), self._now()))
+
+    def add_stage(self, id_: str, label: str, place: int) -> None:
+        """An administrator adds a lifecycle stage for contacts and companies; HubSpot gives it a numeric id."""
+        with self._portal.lock:
+            for kind in ("contacts", "companies"):
+                schema = self._world.schemas[kind]
+                stage = schema.properties[STAGE]
+                held = list(stage.options)
+                held.insert(place, Option(id_, label, 0))
+                schema.put(stage.with_options(replace(one, order=order) for order, one in enumerate(held)))
+                for stamp in stage_stamps_of(id_):
+                    schema.put(stamp)
 
     def record(self, id_: int | str, kind: str = "contacts") -> Record:
         """The living record. *Raises* ApiError 404."""
@@ -180,6 +193,9 @@ class Edits:
         if name not in BY_NAME:
             raise ApiError(400, f"unknown kind {name!r}")
         return BY_NAME[name].name
+
+    def _person(self) -> Act:
+        return Act(person(9_586_504), self._now())
 
     def _now(self) -> int:
         return self._world.now_ms()

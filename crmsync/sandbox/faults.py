@@ -166,5 +166,6 @@ def _limit(rule: Rule, limits: Limits) -> ApiError:
 
 
 def _html(status: int) -> Response:
-    page = f"<!DOCTYPE html><html><head><title>hubapi.com | {status}</title></head><body><h1>Error {status}</h1>Cloudflare</body></html>"
+    head = f"<!DOCTYPE html><html><head><title>hubapi.com | {status}</title></head>"
+    page = f"{head}<body><h1>Error {status}</h1>Cloudflare</body></html>"
     return Response(status, page.encode(), (HTML_HEADER,))

@@ -14,9 +14,10 @@ from crmsync.sandbox.world import World
 
 Test = Callable[[Record], bool]
 Span = tuple[int | None, int | None]
-OPERATORS = frozenset(
-    "LT LTE GT GTE EQ NEQ BETWEEN IN NOT_IN HAS_PROPERTY NOT_HAS_PROPERTY CONTAINS_TOKEN NOT_CONTAINS_TOKEN".split()
-)
+OPERATORS = frozenset({
+    "LT", "LTE", "GT", "GTE", "EQ", "NEQ", "BETWEEN", "IN", "NOT_IN", "HAS_PROPERTY", "NOT_HAS_PROPERTY",
+    "CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,13 +37,16 @@ class Form:
     def json(self) -> Body:
         at = iso(self.created_ms)
         return {
-            "id": self.id, "name": self.name, "formType": self.type, "createdAt": at, "updatedAt": at, "archived": False,
+            "id": self.id, "name": self.name, "formType": self.type, "createdAt": at, "updatedAt": at,
+            "archived": False,
             "fieldGroups": [{"groupType": "default_group", "richTextType": "text", "fields": []}],
-            "configuration": {"language": "en", "cloneable": True, "editable": True, "archivable": True, "recaptchaEnabled": False,
+            "configuration": {"language": "en", "cloneable": True, "editable": True, "archivable": True,
+            "recaptchaEnabled": False,
                               "notifyContactOwner": False, "notifyRecipients": [], "createNewContactForNewEmail": True,
                               "prePopulateKnownValues": True, "allowLinkToResetKnownValues": False,
                               "postSubmitAction": {"type": "thank_you", "value": "Thanks"}},
-            "displayOptions": {"renderRawHtml": False, "theme": "default_style", "submitButtonText": "Submit", "style": {}},
+            "displayOptions": {"renderRawHtml": False, "theme": "default_style", "submitButtonText": "Submit",
+            "style": {}},
             "legalConsentOptions": {"type": "none"},
         }  # fmt: skip
 
@@ -159,7 +162,8 @@ def list_events(call: Call) -> Response:
     found.sort(key=lambda one: one.at_ms, reverse=True)
     limit, start = call.whole("limit", 10, 1_000), call.whole("after", 0)
     body: Body = {"results": [
-        {"objectType": "CONTACT", "objectId": id_, "eventType": "e_visited_page", "occurredAt": iso(one.at_ms), "id": one.id,
+        {"objectType": "CONTACT", "objectId": id_, "eventType": "e_visited_page", "occurredAt": iso(one.at_ms),
+        "id": one.id,
          "properties": {"hs_url": one.url}}
         for one in found[start : start + limit]
     ]}  # fmt: skip

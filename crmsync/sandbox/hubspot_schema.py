@@ -1,6 +1,7 @@
 """The properties a portal starts with: HubSpot's own, and the custom ones of the seeded company."""
 
 from dataclasses import replace
+from typing import Any
 
 from crmsync.sandbox.kinds import ACTIVITY_NAMES, KINDS, Kind
 from crmsync.sandbox.schema import STAGES, Property, Schema, choice, flag
@@ -26,12 +27,14 @@ DISPOSITIONS = (
 
 _TEXTS = {
     "contacts": "firstname lastname phone mobilephone jobtitle company country city website message "
-    "hs_latest_source_data_1 hs_latest_source_data_2 hs_analytics_source_data_1 hs_additional_emails mql_return_reason",
+    "hs_latest_source_data_1 hs_latest_source_data_2 hs_analytics_source_data_1 hs_additional_emails "
+    "mql_return_reason",
     "companies": "name domain country city state phone website description",
     "deals": "dealname description",
     "tickets": "subject content",
     "leads": "hs_lead_name",
-    "calls": "hs_call_title hs_call_body hs_call_from_number hs_call_to_number hs_call_recording_url hs_activity_type",
+    "calls": "hs_call_title hs_call_body hs_call_from_number hs_call_to_number hs_call_recording_url "
+    "hs_activity_type",
     "meetings": "hs_meeting_title hs_meeting_body hs_internal_meeting_notes hs_activity_type hs_meeting_location",
     "emails": "hs_email_subject hs_email_text hs_email_html hs_email_headers",
     "tasks": "hs_task_subject hs_task_body hs_task_reminders",
@@ -40,18 +43,28 @@ _TEXTS = {
 }
 _READ_ONLY = {
     "contacts": {
-        "number": "hs_analytics_num_page_views hs_analytics_num_visits hs_analytics_num_event_completions hs_email_open hs_email_click "
-        "hs_email_delivered hs_email_bounce hs_email_replied hs_email_sends_since_last_engagement num_conversion_events "
-        "num_unique_conversion_events num_contacted_notes num_notes num_associated_deals hubspotscore hs_time_to_first_engagement",
-        "datetime": "hs_analytics_first_timestamp hs_analytics_last_timestamp hs_analytics_last_visit_timestamp hs_latest_source_timestamp "
-        "hs_email_first_open_date hs_email_last_open_date hs_email_last_click_date hs_email_last_reply_date hs_email_last_send_date "
-        "recent_conversion_date first_conversion_date notes_last_contacted notes_last_updated notes_next_activity_date "
-        "hs_sales_email_last_opened hs_sales_email_last_clicked hs_sales_email_last_replied hs_last_sales_activity_timestamp "
-        "hs_latest_meeting_activity engagements_last_meeting_booked hs_sa_first_engagement_date first_deal_created_date "
+        "number": "hs_analytics_num_page_views hs_analytics_num_visits hs_analytics_num_event_completions "
+        "hs_email_open hs_email_click "
+        "hs_email_delivered hs_email_bounce hs_email_replied hs_email_sends_since_last_engagement "
+        "num_conversion_events "
+        "num_unique_conversion_events num_contacted_notes num_notes num_associated_deals hubspotscore "
+        "hs_time_to_first_engagement",
+        "datetime": "hs_analytics_first_timestamp hs_analytics_last_timestamp hs_analytics_last_visit_timestamp "
+        "hs_latest_source_timestamp "
+        "hs_email_first_open_date hs_email_last_open_date hs_email_last_click_date "
+        "hs_email_last_reply_date hs_email_last_send_date "
+        "recent_conversion_date first_conversion_date notes_last_contacted notes_last_updated "
+        "notes_next_activity_date "
+        "hs_sales_email_last_opened hs_sales_email_last_clicked hs_sales_email_last_replied "
+        "hs_last_sales_activity_timestamp "
+        "hs_latest_meeting_activity engagements_last_meeting_booked hs_sa_first_engagement_date "
+        "first_deal_created_date "
         "recent_deal_close_date hs_lastmodifieddate",
-        "string": "recent_conversion_event_name first_conversion_event_name hs_analytics_last_url hs_last_sales_activity_type "
+        "string": "recent_conversion_event_name first_conversion_event_name hs_analytics_last_url "
+        "hs_last_sales_activity_type "
         "hs_merged_object_ids hs_calculated_merged_vids hs_all_contact_vids",
-        "bool": "hs_email_bad_address hs_email_quarantined hs_is_unworked currentlyinworkflow hs_sequences_is_enrolled",
+        "bool": "hs_email_bad_address hs_email_quarantined hs_is_unworked currentlyinworkflow "
+        "hs_sequences_is_enrolled",
     },
     "companies": {
         "number": "num_associated_contacts num_associated_deals",
@@ -78,9 +91,33 @@ _INSTANTS = {
     "meetings": "hs_meeting_start_time hs_meeting_end_time",
     "emails": "hs_email_last_open_date",
 }
+_ACTIVITY_CHOICES = {
+    "calls": {
+        "hs_call_direction": "INBOUND OUTBOUND",
+        "hs_call_status": "BUSY CALLING_CRM_USER CANCELED COMPLETED CONNECTING FAILED IN_PROGRESS MISSED NO_ANSWER "
+        "QUEUED RINGING",
+    },
+    "meetings": {"hs_meeting_outcome": "SCHEDULED COMPLETED RESCHEDULED NO_SHOW CANCELED CANCELLED"},
+    "emails": {
+        "hs_email_direction": "EMAIL INCOMING_EMAIL FORWARDED_EMAIL",
+        "hs_email_status": "BOUNCED FAILED SCHEDULED SENDING SENT",
+    },
+    "tasks": {
+        "hs_task_status": "NOT_STARTED IN_PROGRESS WAITING COMPLETED DEFERRED",
+        "hs_task_priority": "NONE LOW MEDIUM HIGH",
+        "hs_task_type": "TODO CALL EMAIL LINKED_IN",
+    },
+    "communications": {
+        "hs_communication_channel_type": "WHATS_APP LINKEDIN_MESSAGE SMS",
+        "hs_communication_logged_from": "CRM",
+    },
+}
 _SYSTEM_TEXTS = "hs_object_source hs_object_source_label hs_object_source_id hs_object_source_detail_1"
 _LEAD_STATUS = "NEW OPEN IN_PROGRESS OPEN_DEAL UNQUALIFIED ATTEMPTED_TO_CONTACT CONNECTED BAD_TIMING"
-_SOURCES = "ORGANIC_SEARCH PAID_SEARCH EMAIL_MARKETING SOCIAL_MEDIA REFERRALS OTHER_CAMPAIGNS DIRECT_TRAFFIC OFFLINE PAID_SOCIAL"
+_SOURCES = (
+    "ORGANIC_SEARCH PAID_SEARCH EMAIL_MARKETING SOCIAL_MEDIA REFERRALS OTHER_CAMPAIGNS DIRECT_TRAFFIC OFFLINE "
+    "PAID_SOCIAL"
+)
 INDUSTRIES = "SOFTWARE FINANCE MANUFACTURING LOGISTICS RETAIL EDUCATION HEALTHCARE ENERGY CONSULTING MEDIA"
 
 
@@ -89,7 +126,7 @@ def words(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _contact_choices() -> list[Property]:
-    custom = {"group": "qualification", "defined_by_hubspot": False}
+    custom: dict[str, Any] = {"group": "qualification", "defined_by_hubspot": False}
     return [
         choice("lifecyclestage", *STAGES, field_type="radio", external_options=True, label="Lifecycle Stage"),
         choice("hs_lead_status", *words(_LEAD_STATUS), field_type="radio", group="sales_properties"),
@@ -97,17 +134,20 @@ def _contact_choices() -> list[Property]:
         choice("hs_analytics_source", *words(_SOURCES)),
         choice("hs_marketable_status", ("true", "Marketing"), ("false", "Non-marketing"), read_only=True),
         choice("hs_buying_role", *words(
-            "DECISION_MAKER CHAMPION BUDGET_HOLDER BLOCKER END_USER EXECUTIVE_SPONSOR INFLUENCER LEGAL_AND_COMPLIANCE OTHER "
+            "DECISION_MAKER CHAMPION BUDGET_HOLDER BLOCKER END_USER EXECUTIVE_SPONSOR INFLUENCER "
+            "LEGAL_AND_COMPLIANCE OTHER "
             "decision_maker champion"), field_type="checkbox"),
         flag("hs_email_optout", read_only=True, group="emailinformation"),
         Property("email", label="Email", unique=True),
         Property("hubspot_owner_id", "enumeration", "select", refers_to="OWNER", external_options=True),
         Property("hubspot_owner_assigneddate", "datetime", "date", read_only=True),
-        choice("interests", *words("crm integration analytics data_quality automation pricing security"), field_type="checkbox", **custom),
-        Property("mql_returned_at", "date", "date", **custom),  # type: ignore[arg-type] # shared keywords
+        choice("interests", *words("crm integration analytics data_quality automation pricing security"),
+        field_type="checkbox", **custom),
+        Property("mql_returned_at", "date", "date", **custom),
         choice("bant_budget", *words("confirmed likely unlikely none unknown"), **custom),
         flag("bant_need", **custom),
-        choice("bant_timing", ("0-3m", "0-3 months"), ("3-6m", "3-6 months"), ("6-12m", "6-12 months"), ("later", "Later"), **custom),
+        choice("bant_timing", ("0-3m", "0-3 months"), ("3-6m", "3-6 months"), ("6-12m", "6-12 months"), ("later",
+        "Later"), **custom),
         choice("bant_authority", *words("confirmed likely unlikely unknown"), **custom),
     ]  # fmt: skip
 
@@ -124,36 +164,13 @@ def _company_choices() -> list[Property]:
 
 
 def _activity_choices(kind: str) -> list[Property]:
-    always = [
+    return [
         Property("hs_timestamp", "datetime", "date"),
         Property("hs_body_preview", read_only=True),
         Property("hubspot_owner_id", "enumeration", "select", refers_to="OWNER", external_options=True),
+        *(choice(name, *words(values)) for name, values in _ACTIVITY_CHOICES.get(kind, {}).items()),
+        *([choice("hs_call_disposition", *DISPOSITIONS)] if kind == "calls" else []),
     ]
-    return always + {
-        "calls": lambda: [
-            choice("hs_call_direction", *words("INBOUND OUTBOUND")),
-            choice("hs_call_status", *words(
-                "BUSY CALLING_CRM_USER CANCELED COMPLETED CONNECTING FAILED IN_PROGRESS MISSED NO_ANSWER QUEUED RINGING")),
-            choice("hs_call_disposition", *DISPOSITIONS),
-        ],
-        "meetings": lambda: [
-            choice("hs_meeting_outcome", *words("SCHEDULED COMPLETED RESCHEDULED NO_SHOW CANCELED CANCELLED")),
-        ],
-        "emails": lambda: [
-            choice("hs_email_direction", *words("EMAIL INCOMING_EMAIL FORWARDED_EMAIL")),
-            choice("hs_email_status", *words("BOUNCED FAILED SCHEDULED SENDING SENT")),
-        ],
-        "tasks": lambda: [
-            choice("hs_task_status", *words("NOT_STARTED IN_PROGRESS WAITING COMPLETED DEFERRED")),
-            choice("hs_task_priority", *words("NONE LOW MEDIUM HIGH")),
-            choice("hs_task_type", *words("TODO CALL EMAIL LINKED_IN")),
-        ],
-        "notes": lambda: [],
-        "communications": lambda: [
-            choice("hs_communication_channel_type", *words("WHATS_APP LINKEDIN_MESSAGE SMS")),
-            choice("hs_communication_logged_from", *words("CRM")),
-        ],
-    }[kind]()  # fmt: skip
 
 
 def _deal_choices() -> list[Property]:

@@ -2,10 +2,9 @@
 
 from crmsync.sandbox.call import Call, find
 from crmsync.sandbox.kinds import PRIMARY, Kind
-from crmsync.sandbox.objects import asked_names
-from crmsync.sandbox.rendering import record_json
+from crmsync.sandbox.rendering import asked_names, record_json
 from crmsync.sandbox.rules import STAGE
-from crmsync.sandbox.store import Record, Source, Version
+from crmsync.sandbox.store import Act, Record, Source, Version
 from crmsync.sandbox.wire import ApiError, Response, answer
 from crmsync.sandbox.world import World
 
@@ -22,11 +21,11 @@ def merge(call: Call) -> Response:
         )
     if primary is other:
         raise ApiError(400, "Cannot merge an object with itself")
-    merged = merge_records(call.world, primary, other, call.source, call.now_ms)
+    merged = merge_records(call.world, primary, other, call.act)
     return answer(record_json(merged, [*asked_names(call), "hs_merged_object_ids"]))
 
 
-def merge_records(world: World, primary: Record, other: Record, source: Source, at_ms: int) -> Record:
+def merge_records(world: World, primary: Record, other: Record, act: Act) -> Record:
     """
     A new record with a new id takes over from both. The primary's values win, the later lifecycle stage wins,
     the other's e-mail becomes an additional one, and both old ids lead to the new record.
@@ -35,21 +34,22 @@ def merge_records(world: World, primary: Record, other: Record, source: Source, 
     values = _merged_values(world, primary, other)
     for old in (primary, other):
         world.index.before(kind.name, old.id, old)
-        shelf.archive(old, at_ms)
+        shelf.archive(old, act.at_ms)
         shelf.forget(old)
-        world.index.after(old, at_ms, gone=True)
-    merged = world.create(kind, {}, source, at_ms)
+        world.index.after(old, act.at_ms, gone=True)
+    merged = world.create(kind, {}, act)
     merged.created_ms = min(primary.created_ms, other.created_ms)
     merged.own.update(values)
-    merged.history = _merged_history(primary, other, values, at_ms)
+    merged.history = _merged_history(primary, other, values, act.at_ms)
     for old in (primary, other):
         shelf.merged[old.id] = merged.id
+        world.note(old, act, after=f"merged into {merged.id}")
         _move_associations(world, kind, old.id, merged.id)
     if kind.name == "contacts":
         _settle_primary(world, merged)
     shelf.claim_all(merged)
     for watcher in world.watchers:
-        watcher.merged(primary.id, other.id, merged, source, at_ms)
+        watcher.merged((primary.id, other.id), merged, act)
     return merged
 
 
@@ -109,7 +109,7 @@ def gdpr_delete(call: Call) -> Response:
     text = str(body.get("objectId", ""))
     record = find(call, text, body.get("idProperty"))
     if record is not None:
-        erase(call.world, record, call.source, call.now_ms)
+        erase(call.world, record, call.act)
     elif body.get("idProperty") == "email":
         call.portal.blocked_emails.add(text.lower())
     elif text.isdecimal() and (archived := call.shelf().archived.get(int(text))) is not None:
@@ -117,9 +117,9 @@ def gdpr_delete(call: Call) -> Response:
     return Response(204)
 
 
-def erase(world: World, record: Record, source: Source, at_ms: int) -> None:
+def erase(world: World, record: Record, act: Act) -> None:
     """The record is gone for good, with its associations."""
-    world.archive(record, source, at_ms, "privacyDeletion")
+    world.archive(record, act, "privacyDeletion")
     shelf = world.shelf(record.kind)
     shelf.forget(record)
     shelf.erased.add(record.id)

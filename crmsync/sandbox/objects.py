@@ -80,7 +80,7 @@ def update_one(call: Call) -> Response:
 def archive_one(call: Call) -> Response:
     record = find(call, call.params["id"], None)
     if record is not None:
-        call.world.archive(record, call.source, call.now_ms)
+        call.world.archive(record, call.act)
     return Response(204)
 
 
@@ -119,7 +119,7 @@ def update(call: Call, record: Record, values: dict[str, str]) -> None:
     """Apply a valid write; a backward stage is ignored without a word."""
     schema = call.world.schemas[record.kind.name]
     effective = with_stage_rules(record, values, schema, call.portal.settings, call.now_ms)
-    call.world.change(record, effective, call.source, call.now_ms)
+    call.world.change(record, effective, call.act)
 
 
 def create(call: Call, given: Body) -> Record:
@@ -137,11 +137,9 @@ def create_valid(call: Call, values: dict[str, str], links: list[tuple[Kind, int
     kind, world = call.kind(), call.world
     stage = values.get("lifecyclestage", "")
     stamps = stage_stamps(None, stage, world.schemas[kind.name], call.now_ms) if stage else {}
-    record = world.create(kind, values | stamps, call.source, call.now_ms)
+    record = world.create(kind, values | stamps, call.act)
     for other_kind, other, types in links:
-        call.portal.associating.connect(
-            (kind.name, other_kind.name), record.id, other, types, call.source, call.now_ms
-        )
+        call.portal.associating.connect((kind.name, other_kind.name), record.id, other, types, call.act)
     return record
 
 

@@ -1,17 +1,22 @@
 """Names, titles and places of the seeded company's market."""
 
 FIRST = (
-    "Anna Bo Claire Daan Emma Finn Greta Hugo Ines Jonas Karin Lars Mila Noah Olivia Pieter Quinn Ruben Sofie Thomas Una Victor "
-    "Wim Xander Yara Zoë Åsa Björn Chloé Dmitri Elif François Gül Håkon Iván Jürgen Kübra Łukasz Måns Núria"
-).split()
+    "Anna", "Bo", "Claire", "Daan", "Emma", "Finn", "Greta", "Hugo", "Ines", "Jonas", "Karin", "Lars", "Mila",
+    "Noah", "Olivia", "Pieter", "Quinn", "Ruben", "Sofie", "Thomas", "Una", "Victor", "Wim", "Xander", "Yara",
+    "Zoë", "Åsa", "Björn", "Chloé", "Dmitri", "Elif", "François", "Gül", "Håkon", "Iván", "Jürgen", "Kübra",
+    "Łukasz", "Måns", "Núria",
+)  # fmt: skip
 LAST = (
-    "Peeters Janssens Maes Jacobs Mertens Willems Claes Goossens Wouters De_Smet Jansen de_Vries van_den_Berg Bakker Visser Smit "
-    "Meijer Bos Mulder Nielsen Hansen Jensen Andersen Larsen Schmidt Müller Weber Fischer Wagner Dubois Laurent Moreau García Rossi O'Brien"
-).split()
+    "Peeters", "Janssens", "Maes", "Jacobs", "Mertens", "Willems", "Claes", "Goossens", "Wouters", "De_Smet",
+    "Jansen", "de_Vries", "van_den_Berg", "Bakker", "Visser", "Smit", "Meijer", "Bos", "Mulder", "Nielsen",
+    "Hansen", "Jensen", "Andersen", "Larsen", "Schmidt", "Müller", "Weber", "Fischer", "Wagner", "Dubois",
+    "Laurent", "Moreau", "García", "Rossi", "O'Brien",
+)  # fmt: skip
 COMPANY_HEADS = (
-    "Nordlicht Fjord Canal Delta Harbour Polder Tulip Meridian Quartz Lumen Vector Atlas Orbit Beacon Cobalt Ember Granite Juniper "
-    "Kestrel Larch Maple Nimbus Osprey Pinnacle Raven Saffron Timber Umbra Vela Willow"
-).split()
+    "Nordlicht", "Fjord", "Canal", "Delta", "Harbour", "Polder", "Tulip", "Meridian", "Quartz", "Lumen",
+    "Vector", "Atlas", "Orbit", "Beacon", "Cobalt", "Ember", "Granite", "Juniper", "Kestrel", "Larch",
+    "Maple", "Nimbus", "Osprey", "Pinnacle", "Raven", "Saffron", "Timber", "Umbra", "Vela", "Willow",
+)  # fmt: skip
 COMPANY_TAILS = (
     "Software",
     "Systems",
@@ -25,23 +30,28 @@ COMPANY_TAILS = (
     "Consulting",
 )
 TITLES = (
-    ("CTO", 9), ("VP Sales", 8), ("Head of Marketing", 8), ("Marketing Manager", 12), ("Sales Director", 8), ("RevOps Lead", 7),
+    ("CTO", 9), ("VP Sales", 8), ("Head of Marketing", 8), ("Marketing Manager", 12), ("Sales Director", 8),
+    ("RevOps Lead", 7),
     ("Account Executive", 7), ("Software Engineer", 7), ("CEO & Founder", 5), ("Office Manager", 4), ("student", 3),
     ("Marketing intern", 3), ("Stagiair", 1), ("", 12), ("  Head of  IT ", 1), ("N/A", 1),
 )  # fmt: skip
 COUNTRIES = (
-    ("België", 10), ("Belgium", 9), ("belgium", 3), ("BE", 6), ("be", 2), (" Belgium ", 1), ("Belgique", 2), ("Nederland", 5),
-    ("Netherlands", 8), ("NL", 6), ("nl", 2), ("The Netherlands", 2), ("Germany", 6), ("Deutschland", 3), ("DE", 2), ("France", 5),
+    ("België", 10), ("Belgium", 9), ("belgium", 3), ("BE", 6), ("be", 2), (" Belgium ", 1), ("Belgique", 2),
+    ("Nederland", 5),
+    ("Netherlands", 8), ("NL", 6), ("nl", 2), ("The Netherlands", 2), ("Germany", 6), ("Deutschland", 3), ("DE", 2),
+    ("France", 5),
     ("Denmark", 3), ("UK", 3), ("USA", 3), ("", 12), ("-", 1),
 )  # fmt: skip
 EMPLOYEES = (
-    ("12", 8), ("18", 5), ("19", 3), ("20", 4), ("45", 12), ("120", 14), ("250", 12), ("640", 8), ("999", 3), ("1000", 4),
+    ("12", 8), ("18", 5), ("19", 3), ("20", 4), ("45", 12), ("120", 14), ("250", 12), ("640", 8), ("999", 3), ("1000",
+    4),
     ("5200", 6), ("1,200", 4), ("ca. 50", 1), (" 80 ", 1), ("50-100", 1), ("", 10), ("0", 1),
 )  # fmt: skip
 FORMS = (
     ("b7c1d2e3-0001-4a6b-9c00-5f0e00000001", "Book a demo", "hubspot", "/demo"),
     ("b7c1d2e3-0002-4a6b-9c00-5f0e00000002", "Contact sales", "hubspot", "/contact"),
-    ("b7c1d2e3-0003-4a6b-9c00-5f0e00000003", "Ebook: Lead scoring that sales believes", "hubspot", "/ebooks/lead-scoring"),
+    ("b7c1d2e3-0003-4a6b-9c00-5f0e00000003", "Ebook: Lead scoring that sales believes", "hubspot",
+    "/ebooks/lead-scoring"),
     ("b7c1d2e3-0004-4a6b-9c00-5f0e00000004", "Ebook: Clean data in 30 days", "hubspot", "/ebooks/clean-data"),
     ("b7c1d2e3-0005-4a6b-9c00-5f0e00000005", "Newsletter", "flow", "/blog"),
     ("b7c1d2e3-0006-4a6b-9c00-5f0e00000006", "Blog comments", "blog_comment", "/blog"),

@@ -20,8 +20,9 @@ from crmsync.sandbox.limits import Limits
 from crmsync.sandbox.routes import Route, is_known, match
 from crmsync.sandbox.rules import Settings
 from crmsync.sandbox.times import Clock, iso, wall_clock
+from crmsync.sandbox.webhooks import Webhooks
 from crmsync.sandbox.wire import ApiError, Body, Request, Reset, Response, answer, not_found
-from crmsync.sandbox.world import World
+from crmsync.sandbox.world import Effect, World
 
 APP_ID = "8111608"
 LOG_KEPT = 400_000
@@ -64,7 +65,8 @@ class Logged:
     def json(self) -> Body:
         path, _, query = self.target.partition("?")
         return {
-            "n": self.n, "at": iso(self.at_ms), "method": self.method, "path": path, "query": query, "status": self.status,
+            "n": self.n, "at": iso(self.at_ms), "method": self.method, "path": path, "query": query,
+            "status": self.status,
             "app": self.app, "body": self.body.decode(errors="replace"), "fault": self.fault or None,
         }  # fmt: skip
 
@@ -99,12 +101,13 @@ class Portal:
         self.log: deque[Logged] = deque(maxlen=LOG_KEPT)
         self.associating = Associating(self.world)
         self.automation = Automation(self.world, self.directory)
-        self.world.watchers.append(self.automation)
+        self.webhooks = Webhooks(options.portal_id, APP_ID, options.seed)
+        self.world.watchers += [self.automation, self.webhooks]
         self.edits = Edits(self)
         self._requests = 0
 
     @property
-    def effects(self) -> list[Body]:
+    def effects(self) -> list[Effect]:
         """What has happened to records, by whom, in order."""
         return self.world.effects
 

@@ -18,7 +18,8 @@ _REQUIRED = ("name", "label", "type", "fieldType", "groupName")
 def property_json(one: Property) -> Body:
     fixed = one.defined_by_hubspot
     body: Body = {
-        "name": one.name, "label": one.label, "type": one.type, "fieldType": one.field_type, "description": one.description,
+        "name": one.name, "label": one.label, "type": one.type, "fieldType": one.field_type,
+        "description": one.description,
         "groupName": one.group, "options": [option.json() for option in one.options], "displayOrder": one.display_order,
         "calculated": one.calculated, "externalOptions": one.external_options, "archived": one.archived_ms is not None,
         "hasUniqueValue": one.unique, "hidden": one.hidden, "hubspotDefined": fixed, "formField": one.form_field,
@@ -65,7 +66,7 @@ def create_one(call: Call) -> Response:
 
 def create_batch(call: Call) -> Response:
     results, errors = [], []
-    for given in inputs(call, call.body()):
+    for given in inputs(call.body()):
         try:
             results.append(property_json(_create(call, given)))
         except ApiError as error:
@@ -77,10 +78,11 @@ def create_batch(call: Call) -> Response:
 def read_batch(call: Call) -> Response:
     schema = _schema(call)
     results, errors = [], []
-    for given in inputs(call, call.body()):
+    for given in inputs(call.body()):
         one = schema.get(str(given.get("name")))
         if one is None:
-            errors.append({"status": "error", "category": "OBJECT_NOT_FOUND", "message": f"Property {given.get('name')} does not exist",
+            errors.append({"status": "error", "category": "OBJECT_NOT_FOUND",
+            "message": f"Property {given.get('name')} does not exist",
                            "context": {"name": [str(given.get("name"))]}})  # fmt: skip
         else:
             results.append(property_json(_frozen(call, one)))
@@ -118,7 +120,7 @@ def archive_one(call: Call) -> Response:
 
 def archive_batch(call: Call) -> Response:
     schema = _schema(call)
-    for given in inputs(call, call.body()):
+    for given in inputs(call.body()):
         one = schema.get(str(given.get("name")))
         if one is not None and not one.defined_by_hubspot:
             schema.archived[one.name] = replace(schema.properties.pop(one.name), archived_ms=call.now_ms)
@@ -143,8 +145,10 @@ def _create(call: Call, given: Body) -> Property:
         raise ApiError(400, f"fieldType {field_type!r} does not go with type {type_!r}")
     one = Property(
         name, type_, field_type, label=str(given["label"]), group=_group(schema, given["groupName"]),
-        description=str(given.get("description") or ""), hidden=bool(given.get("hidden")), unique=bool(given.get("hasUniqueValue")),
-        form_field=bool(given.get("formField")), display_order=int(given.get("displayOrder") or -1), defined_by_hubspot=False,
+        description=str(given.get("description") or ""), hidden=bool(given.get("hidden")),
+        unique=bool(given.get("hasUniqueValue")),
+        form_field=bool(given.get("formField")), display_order=int(given.get("displayOrder") or -1),
+        defined_by_hubspot=False,
         created_ms=call.now_ms, updated_ms=call.now_ms,
     ).with_options(_options(given.get("options") or []))  # fmt: skip
     schema.put(one)

@@ -63,13 +63,13 @@ def inline_associations(world: World, record: Record, kinds: Sequence[Kind], lin
     """What the list shows beside a record; None when it has no associations of these kinds."""
     shown: Body = {}
     for kind in kinds:
-        others = world.graph.to(record.kind.name, record.id, kind.name)
+        others = world.linked(record.kind.name, record.id, kind.name)
         if not others:
             continue
         cut = others[:INLINE_CAP]
         body: Body = {"results": [one for other in cut for one in _inline(world, record, kind, other)]}
         if len(others) > INLINE_CAP:
-            after = str(others[INLINE_CAP])
+            after = str(INLINE_CAP)
             body["paging"] = {
                 "next": {"after": after, "link": f"{link}/{record.id}/associations/{kind.name}?after={after}"}
             }

@@ -30,7 +30,8 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class RequiredWhen:
     """
-    An administrator's rule, enforced by the 2026-09 family only: to set `name` to `value`, the properties `needs` must have values.
+    An administrator's rule, enforced by the 2026-09 family only: to set `name` to `value`,
+    the properties `needs` must have values.
     """
 
     kind: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from crmsync.sandbox.wire import Body
 
@@ -106,11 +107,11 @@ def options(*pairs: tuple[str, str]) -> tuple[Option, ...]:
     return tuple(Option(value, label, place) for place, (value, label) in enumerate(pairs))
 
 
-def choice(name: str, *pairs: tuple[str, str], field_type: str = "select", **more: object) -> Property:
+def choice(name: str, *pairs: tuple[str, str], field_type: str = "select", **more: Any) -> Property:
     """An enumeration property."""
-    return replace(Property(name, "enumeration", field_type), **more).with_options(options(*pairs))  # type: ignore[arg-type] # replace checks the names
+    return replace(Property(name, "enumeration", field_type), **more).with_options(options(*pairs))
 
 
-def flag(name: str, **more: object) -> Property:
+def flag(name: str, **more: Any) -> Property:
     """A yes-no property: an enumeration of true and false, or a bool where HubSpot says so."""
     return choice(name, ("true", "Yes"), ("false", "No"), field_type="booleancheckbox", **more)

@@ -71,7 +71,9 @@ def _groups(call: Call, body: Body) -> list[Group]:
         or any(len(one) > MAX_FILTERS for one in lists)
         or sum(map(len, lists)) > MAX_FILTERS_IN_ALL
     ):
-        said = f"maximum of {MAX_GROUPS} filterGroups with {MAX_FILTERS} filters each and {MAX_FILTERS_IN_ALL} filters in all"
+        said = (
+            f"at most {MAX_GROUPS} filterGroups with {MAX_FILTERS} filters each, {MAX_FILTERS_IN_ALL} in all"
+        )
         raise ApiError(400, f"Too many filters: {said}")
     kind = call.kind()
     return [tuple(read_filter(call.world, kind, one) for one in group) for group in lists]
@@ -151,7 +153,7 @@ def _candidates(call: Call, kind: Kind, groups: list[Group]) -> Iterable[Record]
 
 
 def _is_selective(kind: Kind, group: Group) -> bool:
-    return any(one.name == kind.cursor and one.span is not None or one.ids is not None for one in group)
+    return any((one.name == kind.cursor and one.span is not None) or one.ids is not None for one in group)
 
 
 def _of_group(call: Call, kind: Kind, group: Group) -> Iterator[Record]:

@@ -1,7 +1,9 @@
 """A believable B2B company, the same for the same seed: who is in the portal and what they did."""
 
+import gc
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from crmsync.sandbox.merging import merge_records
 from crmsync.sandbox.people import COMPANY_HEADS, COMPANY_TAILS, COUNTRIES, EMPLOYEES, FORMS, OWNERS
 from crmsync.sandbox.seed_activities import add_activities, add_deals
 from crmsync.sandbox.seed_contacts import Persona, draw_contact, pick
-from crmsync.sandbox.store import Record, Source
+from crmsync.sandbox.store import Act, Record, Source
 from crmsync.sandbox.times import DAY, HOUR, MINUTE, iso
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 SPAN_DAYS = 900
 INDUSTRY_WEIGHTS = (
-    ("SOFTWARE", 30), ("FINANCE", 18), ("MANUFACTURING", 8), ("LOGISTICS", 8), ("RETAIL", 8), ("EDUCATION", 6), ("HEALTHCARE", 5),
+    ("SOFTWARE", 30), ("FINANCE", 18), ("MANUFACTURING", 8), ("LOGISTICS", 8), ("RETAIL", 8), ("EDUCATION", 6),
+    ("HEALTHCARE", 5),
     ("CONSULTING", 5), ("", 12),
 )  # fmt: skip
 _IMPORTED = {
@@ -40,9 +43,29 @@ class Seeding:
     contacts: list[Record]
     personas: list[Persona]
 
+    def people(self) -> Iterator[tuple[Record, Persona]]:
+        return zip(self.contacts, self.personas, strict=True)
+
 
 def fill(portal: "Portal", contacts: int, engagements: int) -> None:
     """Put the company into an empty portal."""
+    with _without_collecting():
+        _fill(portal, contacts, engagements)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Nothing made here is garbage; looking for some would take longer than making it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _fill(portal: "Portal", contacts: int, engagements: int) -> None:
     now_ms = portal.world.now_ms()
     rng = random.Random(portal.options.seed)
     portal.directory.founded_ms = now_ms - 1_200 * DAY
@@ -53,9 +76,7 @@ def fill(portal: "Portal", contacts: int, engagements: int) -> None:
     _add_contacts(seeding, contacts)
     _employ(seeding, companies)
     add_deals(portal, rng, now_ms, seeding.contacts, [one.deal for one in seeding.personas])
-    add_activities(
-        portal, rng, now_ms, seeding.contacts, [one.warmth for one in seeding.personas], engagements
-    )
+    add_activities(portal, rng, now_ms, [(one, who.warmth) for one, who in seeding.people()], engagements)
     _submit(seeding)
     _roll_up(seeding)
     _tidy(seeding)
@@ -86,7 +107,8 @@ def _add_companies(seeding: Seeding, count: int) -> list[Record]:
         id_ = shelf.new_id()
         name = f"{rng.choice(COMPANY_HEADS)} {rng.choice(COMPANY_TAILS)}"
         own = {
-            "name": name, "domain": f"{name.lower().replace(' ', '-')}-{id_}.example", "industry": pick(rng, INDUSTRY_WEIGHTS),
+            "name": name, "domain": f"{name.lower().replace(' ', '-')}-{id_}.example", "industry": pick(rng,
+            INDUSTRY_WEIGHTS),
             "numberofemployees": pick(rng, EMPLOYEES), "country": pick(rng, COUNTRIES),
         }  # fmt: skip
         record = Record(
@@ -129,7 +151,7 @@ def _submit(seeding: Seeding) -> None:
     """Form submissions, some by an additional address, some in capitals; opens of marketing e-mails; page views."""
     rng, portal = seeding.rng, seeding.portal
     found: dict[str, list[Submission]] = {id_: [] for id_ in portal.forms}
-    for record, persona in zip(seeding.contacts, seeding.personas, strict=True):
+    for record, persona in seeding.people():
         for place, days in persona.submissions:
             id_, name, _, path = FORMS[place]
             at_ms = max(record.created_ms, seeding.now_ms - int(days * DAY))
@@ -199,17 +221,17 @@ def _roll_up(seeding: Seeding) -> None:
 
 def _tidy(seeding: Seeding) -> None:
     """Some contacts were merged, some archived, before today."""
-    world, rng, then = seeding.portal.world, seeding.rng, seeding.now_ms - 2 * DAY
-    person = Source("CRM_UI", "userId:9586505", 9_586_505)
+    world, rng = seeding.portal.world, seeding.rng
+    act = Act(Source("CRM_UI", "userId:9586505", 9_586_505), seeding.now_ms - 2 * DAY)
     shelf = world.shelf("contacts")
     for record in seeding.contacts:
         shelf.claim_all(record)
     pairs = len(seeding.contacts) // 100
     chosen = rng.sample(seeding.contacts, min(len(seeding.contacts), 2 * pairs + len(seeding.contacts) // 50))
     for first, second in zip(chosen[:pairs], chosen[pairs : 2 * pairs], strict=True):
-        merge_records(world, first, second, person, then)
+        merge_records(world, first, second, act)
     for record in chosen[2 * pairs :]:
-        world.archive(record, person, then)
+        world.archive(record, act)
 
 
 def _age(portal: "Portal") -> None:

@@ -61,22 +61,18 @@ def _deal(rng: random.Random, how: str, created_ms: int, now_ms: int) -> dict[st
 
 
 def add_activities(
-    portal: "Portal",
-    rng: random.Random,
-    now_ms: int,
-    contacts: Sequence[Record],
-    warmth: Sequence[float],
-    count: int,
+    portal: "Portal", rng: random.Random, now_ms: int, contacts: Sequence[tuple[Record, float]], count: int
 ) -> None:
-    """`count` activities in all; the warmest contact has hundreds."""
+    """`count` activities in all; `contacts` come with their warmth, and the warmest has hundreds."""
     if not contacts or not count:
         return
-    busy = contacts[max(range(len(contacts)), key=lambda place: (warmth[place], -place))]
+    busy = max(contacts, key=lambda one: (one[1], -one[0].id))[0]
     hundreds = min(BUSY_MOST, count // BUSY_SHARE)
-    owners = [busy] * hundreds + rng.choices(contacts, [one + 0.02 for one in warmth], k=count - hundreds)
+    weights = [warmth + 0.02 for _, warmth in contacts]
+    owners = [busy] * hundreds + rng.choices([record for record, _ in contacts], weights, k=count - hundreds)
     rng.shuffle(owners)
-    names, weights = zip(*MIX, strict=True)
-    kinds = rng.choices(names, weights, k=count)
+    names, shares = zip(*MIX, strict=True)
+    kinds = rng.choices(names, shares, k=count)
     for name in names:
         mine = [owner for owner, kind in zip(owners, kinds, strict=True) if kind == name]
         _add_kind(portal, rng, now_ms, name, mine, rich=count <= RICH_BELOW)
@@ -126,12 +122,17 @@ def _template(rng: random.Random, name: str, *, planned: bool) -> dict[str, str]
     match name:
         case "calls":
             disposition = rng.choice(DISPOSITIONS)[0] if rng.random() < 0.9 else ""
-            own |= {"hs_call_title": f"Call {number}", "hs_call_direction": rng.choice(("INBOUND", "OUTBOUND", "OUTBOUND")),
-                    "hs_call_status": rng.choice(("COMPLETED", "COMPLETED", "NO_ANSWER", "BUSY")), "hs_call_disposition": disposition,
-                    "hs_call_duration": rng.choice(("0", "12000", "59000", "60000", "184000", "1260000", ""))}  # fmt: skip
+            own |= {"hs_call_title": f"Call {number}", "hs_call_direction": rng.choice(("INBOUND", "OUTBOUND",
+            "OUTBOUND")),
+                    "hs_call_status": rng.choice(("COMPLETED", "COMPLETED", "NO_ANSWER", "BUSY")),
+                    "hs_call_disposition": disposition,
+                    "hs_call_duration": rng.choice(("0", "12000", "59000", "60000", "184000", "1260000",
+                    ""))}  # fmt: skip
         case "emails":
-            own |= {"hs_email_subject": f"Re: proposal {number}", "hs_email_direction": rng.choice(("EMAIL", "EMAIL", "INCOMING_EMAIL")),
-                    "hs_email_status": rng.choice(("SENT", "SENT", "SENT", "BOUNCED")), "hs_email_open_count": str(rng.randrange(4)),
+            own |= {"hs_email_subject": f"Re: proposal {number}", "hs_email_direction": rng.choice(("EMAIL", "EMAIL",
+            "INCOMING_EMAIL")),
+                    "hs_email_status": rng.choice(("SENT", "SENT", "SENT", "BOUNCED")),
+                    "hs_email_open_count": str(rng.randrange(4)),
                     "hs_email_click_count": "0"}  # fmt: skip
         case "meetings":
             held = rng.choice(
@@ -146,7 +147,8 @@ def _template(rng: random.Random, name: str, *, planned: bool) -> dict[str, str]
         case "tasks":
             done = rng.choice(("COMPLETED", "COMPLETED", "NOT_STARTED", "DEFERRED"))
             own |= {"hs_task_subject": f"Follow up {number}", "hs_task_status": "NOT_STARTED" if planned else done,
-                    "hs_task_priority": rng.choice(("LOW", "MEDIUM", "HIGH")), "hs_task_type": rng.choice(("TODO", "CALL", "EMAIL"))}  # fmt: skip
+                    "hs_task_priority": rng.choice(("LOW", "MEDIUM", "HIGH")), "hs_task_type": rng.choice(("TODO",
+                    "CALL", "EMAIL"))}  # fmt: skip
         case _:
             own |= {"hs_communication_channel_type": rng.choice(("WHATS_APP", "LINKEDIN_MESSAGE", "SMS")),
                     "hs_communication_logged_from": "CRM", "hs_communication_body": f"Message {number}"}  # fmt: skip

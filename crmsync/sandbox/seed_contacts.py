@@ -1,8 +1,10 @@
 """One seeded contact: who it is, how warm, what its stage says and what it should say."""
 
 import random
-from collections.abc import Sequence
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 
 from crmsync.sandbox.people import CAMPAIGNS, COUNTRIES, FIRST, LAST, OWNERS, RETURN_REASONS, TITLES
 from crmsync.sandbox.rules import STAGE
@@ -20,6 +22,9 @@ _STAGES = {
     "opportunity": (("opportunity", 6), ("salesqualifiedlead", 3), ("lead", 2)),
     "customer": (("customer", 7), ("opportunity", 2), ("evangelist", 1), ("lead", 1)),
 }
+Weighted = tuple[tuple[str, int], ...]
+"""Values, each with its weight."""
+
 _ORDER = (
     "subscriber",
     "lead",
@@ -56,8 +61,14 @@ class Persona:
     submissions: tuple[tuple[int, float], ...]
 
 
-def pick(rng: random.Random, weighted: Sequence[tuple[str, int]]) -> str:
-    return rng.choices([value for value, _ in weighted], [weight for _, weight in weighted])[0]
+def pick(rng: random.Random, weighted: Weighted) -> str:
+    values, sums = _sums(weighted)
+    return values[bisect_right(sums, rng.random() * sums[-1])]
+
+
+@cache
+def _sums(weighted: Weighted) -> tuple[list[str], list[int]]:
+    return [value for value, _ in weighted], list(accumulate(weight for _, weight in weighted))
 
 
 def draw_contact(rng: random.Random, record: Record, now_ms: int, schema: Schema) -> Persona:
@@ -78,7 +89,8 @@ def _identity(rng: random.Random, id_: int) -> dict[str, str]:
     email = f"{plain}.{id_}@mail.example" if rng.random() > 0.03 else ""
     more = f"{plain}.{id_}@private.example" if email and rng.random() < 0.06 else ""
     return {
-        "firstname": first, "lastname": last, "email": email, "hs_additional_emails": more, "jobtitle": pick(rng, TITLES),
+        "firstname": first, "lastname": last, "email": email, "hs_additional_emails": more, "jobtitle": pick(rng,
+        TITLES),
         "country": pick(rng, COUNTRIES), "hubspot_owner_id": str(rng.choice(OWNERS)[0]) if rng.random() < 0.6 else "",
     }  # fmt: skip
 
@@ -93,7 +105,8 @@ def _habits(rng: random.Random, life: str, now_ms: int) -> dict[str, str]:
         "hs_analytics_num_page_views": str(opens * 2), "hs_latest_source": rng.choice(_SOURCES),
         "hs_latest_source_data_2": pick(rng, CAMPAIGNS),
         "hs_marketable_status": "true" if rng.random() < 0.7 else "false",
-        "interests": ";".join(rng.sample(("crm", "integration", "analytics", "automation", "pricing"), rng.randint(0, 3))),
+        "interests": ";".join(rng.sample(("crm", "integration", "analytics", "automation", "pricing"), rng.randint(0,
+        3))),
         "hs_lead_status": pick(rng, (("", 5), ("NEW", 3), ("OPEN", 2), ("IN_PROGRESS", 2), ("CONNECTED", 1))),
     }  # fmt: skip
 
@@ -152,14 +165,15 @@ def _live_through_stages(rng: random.Random, record: Record, stage: str, now_ms:
         return
     path = [one for one in _ORDER[: _ORDER.index(stage) + 1] if one == stage or rng.random() < 0.5]
     start, room = record.created_ms, now_ms - 20 * MINUTE - record.created_ms
-    moments = [start] + sorted(start + rng.randrange(room) for _ in path[1:])
+    moments = [start, *sorted(start + rng.randrange(room) for _ in path[1:])]
     if len(path) > 1 and rng.random() < 0.1:
         moments[-1] = now_ms - rng.randrange(DAY, 25 * DAY) if room > 30 * DAY else moments[-1]
     moments.sort()
     versions = []
     for one, at_ms in zip(path, moments, strict=True):
         versions.append(Version(one, at_ms, _mover(rng, at_ms == start)))
-        stamps = {f"hs_lifecyclestage_{one}_date": iso(at_ms), f"hs_v2_date_entered_{one}": iso(at_ms)}
+        at = iso(at_ms)
+        stamps = {f"hs_lifecyclestage_{one}_date": at, f"hs_v2_date_entered_{one}": at}
         record.own.update({name: value for name, value in stamps.items() if name in schema})
     for one, at_ms in zip(path, moments[1:], strict=False):
         record.own[f"hs_v2_date_exited_{one}"] = iso(at_ms)

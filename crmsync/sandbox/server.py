@@ -1,11 +1,12 @@
 """Real HTTP/1.1 around a portal: threads, keep-alive, and connections that break on purpose."""
 
 import contextlib
+import io
 import socket
 import struct
 import threading
 from http import HTTPStatus
-from typing import BinaryIO
+from typing import IO
 
 from crmsync.sandbox.portal import Portal
 from crmsync.sandbox.wire import Request, Reset, Response
@@ -65,7 +66,7 @@ class Server:
     def _converse(self, connection: socket.socket) -> None:
         """Answer requests on one connection until either side ends it."""
         try:
-            with connection.makefile("rb", 65_536) as incoming:
+            with io.BufferedReader(socket.SocketIO(connection, "r"), 65_536) as incoming:
                 while not self._stopping.is_set() and self._answer_next(connection, incoming):
                     pass
         except OSError:
@@ -75,7 +76,7 @@ class Server:
                 self._open.discard(connection)
             connection.close()
 
-    def _answer_next(self, connection: socket.socket, incoming: BinaryIO) -> bool:
+    def _answer_next(self, connection: socket.socket, incoming: IO[bytes]) -> bool:
         """Whether the connection stays open."""
         try:
             request = read_request(incoming)
@@ -113,7 +114,7 @@ class Server:
             self._stopping.wait(seconds)
 
 
-def read_request(incoming: BinaryIO) -> Request | None:
+def read_request(incoming: IO[bytes]) -> Request | None:
     """The next request; None at the end of the connection. *Raises* ValueError when it is not HTTP."""
     line = incoming.readline(MAX_HEAD)
     if not line.strip():
@@ -135,7 +136,7 @@ def read_request(incoming: BinaryIO) -> Request | None:
     return Request(parts[0].upper(), target, headers, incoming.read(int(headers.get("content-length") or 0)))
 
 
-def _read_chunks(incoming: BinaryIO) -> bytes:
+def _read_chunks(incoming: IO[bytes]) -> bytes:
     chunks = []
     while size := int(incoming.readline(MAX_HEAD).split(b";")[0].strip() or b"0", 16):
         chunks.append(incoming.read(size))

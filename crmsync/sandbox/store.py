@@ -18,6 +18,13 @@ class Source(NamedTuple):
     label: str | None = None
 
 
+class Act(NamedTuple):
+    """Who does something, and when."""
+
+    source: Source
+    at_ms: int
+
+
 class Version(NamedTuple):
     """One entry of a property's history."""
 
@@ -86,7 +93,7 @@ class Record:
         values[cursor] = iso(self.updated_ms)
         return values
 
-    def put(self, name: str, value: str, at_ms: int, source: Source) -> None:
+    def put(self, name: str, value: str, act: Act) -> None:
         """Set one value and remember the one before."""
         if self.history is None:
             self.history = {}
@@ -95,7 +102,7 @@ class Record:
             before = self.text(name)
             versions = [Version(before, self.created_ms, IMPORT)] if before else []
             self.history[name] = versions
-        versions.append(Version(value, at_ms, source))
+        versions.append(Version(value, act.at_ms, act.source))
         self.own[name] = value
 
     def versions(self, name: str) -> list[Version]:

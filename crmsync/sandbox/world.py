@@ -4,33 +4,59 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crmsync.sandbox.graph import Graph
 from crmsync.sandbox.hubspot_schema import portal_schema
 from crmsync.sandbox.index import Lag, SearchIndex
 from crmsync.sandbox.kinds import KINDS, Kind
-from crmsync.sandbox.store import Record, Shelf, Source
-from crmsync.sandbox.times import Clock, to_ms
+from crmsync.sandbox.store import Act, Record, Shelf
+from crmsync.sandbox.times import Clock, iso, to_ms
 from crmsync.sandbox.wire import Body
 
 API = "INTEGRATION"
 
 
+class Effect(NamedTuple):
+    """
+    One thing that happened to a record: a property got a value, or, with `property` "", the record itself was
+    created, restored, merged into another or is gone.
+
+    Attributes:
+        request: the number of the request that did it, as in the log; 0 for everything else.
+        before: "" when there was no value, None for a new record.
+    """
+
+    act: Act
+    request: int
+    kind: str
+    id: str
+    property: str
+    before: str | None
+    after: str
+
+    def json(self) -> Body:
+        return {
+            "at": iso(self.act.at_ms), "request": self.request, "kind": self.kind, "id": self.id,
+            "property": self.property or None, "before": self.before, "after": self.after,
+            "sourceType": self.act.source.type, "sourceId": self.act.source.id,
+        }  # fmt: skip
+
+
 class Watcher(Protocol):
     """Told after something happened; automation and webhooks are watchers."""
 
-    def changed(self, record: Record, before: Mapping[str, str], source: Source, at_ms: int) -> None:
+    def changed(self, record: Record, before: Mapping[str, str], act: Act, /) -> None:
         """`before` holds the former values of the properties that really changed."""
 
-    def created(self, record: Record, source: Source, at_ms: int) -> None: ...
+    def created(self, record: Record, act: Act, /) -> None: ...
 
-    def gone(self, record: Record, how: str, source: Source, at_ms: int) -> None:
+    def gone(self, record: Record, how: str, act: Act, /) -> None:
         """The record was archived or erased (`deletion`, `privacyDeletion`) or came back (`restore`)."""
 
-    def associated(self, pair: tuple[str, str], ids: tuple[int, int], source: Source, at_ms: int) -> None: ...
+    def associated(self, pair: tuple[str, str], ids: tuple[int, int], act: Act, /) -> None: ...
 
-    def merged(self, primary: int, other: int, into: Record, source: Source, at_ms: int) -> None: ...
+    def merged(self, old: tuple[int, int], into: Record, act: Act, /) -> None: ...
 
 
 class World:
@@ -49,7 +75,7 @@ class World:
         self.schemas = portal_schema()
         self.graph = Graph()
         self.index = SearchIndex(lag, seed)
-        self.effects: list[Body] = []
+        self.effects: list[Effect] = []
         self.watchers: list[Watcher] = []
         self.request = 0
         self._due: list[tuple[int, int, Callable[[int], None]]] = []
@@ -83,46 +109,48 @@ class World:
 
     # -- now ---------------------------------------------------------------------------------------
 
-    def create(self, kind: Kind, values: Mapping[str, str], source: Source, at_ms: int) -> Record:
-        shelf = self.shelf(kind)
+    def create(self, kind: Kind, values: Mapping[str, str], act: Act) -> Record:
+        shelf, source = self.shelf(kind), act.source
         id_ = shelf.new_id()
         self.index.before(kind.name, id_, None)
         base = {"hs_object_source": source.type, "hs_object_source_label": source.type}
         if source.id is not None:
             base["hs_object_source_id"] = source.id
-        record = Record(kind, id_, at_ms, {}, base)
+        record = Record(kind, id_, act.at_ms, {}, base)
         for name, value in values.items():
             if value:
-                record.put(name, value, at_ms, source)
-                self._note(record, name, None, value, source, at_ms)
+                record.put(name, value, act)
+                self.note(record, act, name=name, after=value)
         shelf.add(record)
         shelf.claim_all(record)
-        self.index.after(record, at_ms)
-        self._note(record, "", None, "created", source, at_ms)
+        self.index.after(record, act.at_ms)
+        self.note(record, act, after="created")
         for watcher in self.watchers:
-            watcher.created(record, source, at_ms)
+            watcher.created(record, act)
         return record
 
-    def change(self, record: Record, values: Mapping[str, str], source: Source, at_ms: int) -> None:
+    def change(self, record: Record, values: Mapping[str, str], act: Act) -> None:
         """Set values, keep their history, move the record's last change. Nothing to set changes nothing."""
         if not values:
             return
         shelf = self.shelf(record.kind)
         self.index.before(record.kind.name, record.id, record)
-        if shelf.unique_names & values.keys() or "hs_additional_emails" in values:
+        is_key = bool(shelf.unique_names & values.keys()) or "hs_additional_emails" in values
+        if is_key:
             shelf.release(record)
         before = {name: record.text(name) for name in values}
         for name, value in values.items():
-            record.put(name, value, at_ms, source)
-            self._note(record, name, before[name], value, source, at_ms)
-        if source.user_id is not None:
-            record.own["hs_updated_by_user_id"] = str(source.user_id)
-        shelf.claim_all(record)
-        shelf.touch(record, at_ms)
-        self.index.after(record, at_ms)
+            record.put(name, value, act)
+            self.note(record, act, name=name, before=before[name], after=value)
+        if act.source.user_id is not None:
+            record.own["hs_updated_by_user_id"] = str(act.source.user_id)
+        if is_key:
+            shelf.claim_all(record)
+        shelf.touch(record, act.at_ms)
+        self.index.after(record, act.at_ms)
         changed = {name: old for name, old in before.items() if old != values[name]}
         for watcher in self.watchers:
-            watcher.changed(record, changed, source, at_ms)
+            watcher.changed(record, changed, act)
 
     def touch(self, record: Record, at_ms: int) -> None:
         """Move the last change of a record without changing a value."""
@@ -130,37 +158,44 @@ class World:
         self.shelf(record.kind).touch(record, at_ms)
         self.index.after(record, at_ms)
 
-    def archive(self, record: Record, source: Source, at_ms: int, how: str = "deletion") -> None:
+    def archive(self, record: Record, act: Act, how: str = "deletion") -> None:
         self.index.before(record.kind.name, record.id, record)
-        self.shelf(record.kind).archive(record, at_ms)
-        self.index.after(record, at_ms, gone=True)
-        self._note(record, "", None, how, source, at_ms)
+        self.shelf(record.kind).archive(record, act.at_ms)
+        self.index.after(record, act.at_ms, gone=True)
+        self.note(record, act, after=how)
         for watcher in self.watchers:
-            watcher.gone(record, how, source, at_ms)
+            watcher.gone(record, how, act)
 
-    def restore(self, record: Record, source: Source, at_ms: int) -> None:
+    def restore(self, record: Record, act: Act) -> None:
         shelf = self.shelf(record.kind)
         self.index.before(record.kind.name, record.id, None)
         shelf.restore(record)
         shelf.claim_all(record)
-        shelf.touch(record, at_ms)
-        self.index.after(record, at_ms)
-        self._note(record, "", None, "restored", source, at_ms)
+        shelf.touch(record, act.at_ms)
+        self.index.after(record, act.at_ms)
+        self.note(record, act, after="restored")
         for watcher in self.watchers:
-            watcher.gone(record, "restore", source, at_ms)
+            watcher.gone(record, "restore", act)
 
-    def associate(self, pair: tuple[str, str], id_: int, other: int, source: Source, at_ms: int) -> bool:
+    def associate(self, pair: tuple[str, str], id_: int, other: int, act: Act) -> bool:
         """Associate two objects. The objects' last change stays where it is, as in HubSpot."""
         new = self.graph.connect(pair, id_, other)
         if new:
             for watcher in self.watchers:
-                watcher.associated(pair, (id_, other), source, at_ms)
+                watcher.associated(pair, (id_, other), act)
         return new
 
-    def _note(
-        self, record: Record, name: str, before: str | None, after: str, source: Source, at_ms: int
+    def linked(self, from_kind: str, id_: int, to_kind: str) -> list[int]:
+        """The living objects at the other end."""
+        live = self.shelves[to_kind].live
+        others = self.graph.to(from_kind, id_, to_kind)
+        return (
+            [other for other in others if other in live]
+            if others and id_ in self.shelves[from_kind].live
+            else []
+        )
+
+    def note(
+        self, record: Record, act: Act, *, name: str = "", before: str | None = None, after: str
     ) -> None:
-        self.effects.append({
-            "n": len(self.effects) + 1, "at": at_ms, "request": self.request, "kind": record.kind.name, "id": str(record.id),
-            "property": name or None, "before": before, "after": after, "sourceType": source.type, "sourceId": source.id,
-        })  # fmt: skip
+        self.effects.append(Effect(act, self.request, record.kind.name, str(record.id), name, before, after))
