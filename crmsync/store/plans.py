@@ -88,6 +88,19 @@ class Plans:
         with self._database.read() as conn:
             return tuple(ch for text in conn.scalars(query) for ch in _changes_from(contact, text))
 
+    def of_contacts(self, contacts: Sequence[ContactId]) -> tuple[tuple[Plan, tuple[Change, ...]], ...]:
+        """Return the plans that hold changes of any of these contacts, with those changes; the oldest first."""
+        c, p = t.plan_changes.c, t.plans.c
+        query = sa.select(t.plans, c.contact, c.changes).join(t.plan_changes, c.plan == p.id)
+        found: dict[PlanId, tuple[Plan, tuple[Change, ...]]] = {}
+        with self._database.read() as conn:
+            for row in conn.execute(
+                query.where(c.contact.in_(contacts)).order_by(p.number, c.position)
+            ).mappings():
+                plan, changes = found.get(PlanId(row["id"])) or (_plan_from(row), ())
+                found[plan.id] = (plan, (*changes, *_changes_from(row["contact"], row["changes"])))
+        return tuple(found.values())
+
     def decide(self, plan: PlanId, status: PlanStatus, who: str) -> Plan:
         """
         Approve or reject a plan that waits, with the entry that says who did.
