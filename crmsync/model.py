@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NewType, TypeAlias
+from typing import Any, Final, NewType, TypeAlias
 
 ContactId = NewType("ContactId", str)
 RunId = NewType("RunId", str)
@@ -534,19 +534,20 @@ class Intake:
 STAGE = "lifecyclestage"  # the property of the portal that holds the stage
 
 
-class Own(StrEnum):
-    """The portal properties that crmsync owns, in the order a plan lists them (types in portal/schema.py)."""
+class Own:
+    """The portal properties that crmsync owns (types in portal/schema.py)."""
 
-    FIT = "crmsync_fit"
-    ENGAGEMENT = "crmsync_engagement"
-    GRADE = "crmsync_grade"
-    OUTCOME = "crmsync_outcome"
-    TRACK = "crmsync_track"
-    DEFINITION = "crmsync_definition"
-    REASON = "crmsync_reason"
-    EVALUATED_AT = "crmsync_evaluated_at"
-    STAGE_CHANGED_AT = "crmsync_stage_changed_at"
-    SLA_DUE_AT = "crmsync_sla_due_at"
+    FIT: Final = "crmsync_fit"
+    ENGAGEMENT: Final = "crmsync_engagement"
+    GRADE: Final = "crmsync_grade"
+    OUTCOME: Final = "crmsync_outcome"
+    TRACK: Final = "crmsync_track"
+    DEFINITION: Final = "crmsync_definition"
+    REASON: Final = "crmsync_reason"
+    EVALUATED_AT: Final = "crmsync_evaluated_at"
+    STAGE_CHANGED_AT: Final = "crmsync_stage_changed_at"
+    SLA_DUE_AT: Final = "crmsync_sla_due_at"
 
 
-WRITTEN: tuple[str, ...] = (STAGE, *Own)  # everything crmsync may write, in plan order
+OWN: tuple[str, ...] = tuple(value for name, value in vars(Own).items() if name.isupper())  # in plan order
+WRITTEN: tuple[str, ...] = (STAGE, *OWN)  # everything crmsync may write, in plan order

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from crmsync.definition.nouns import Needs
-from crmsync.model import ENGAGEMENTS, STAGE, ContactId, Draft, Gone, Kind, Own, Signal, Snapshot, Version
+from crmsync.model import ENGAGEMENTS, OWN, WRITTEN, ContactId, Draft, Gone, Kind, Signal, Snapshot, Version
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]+)?")
 _ECHO_SLACK = timedelta(
@@ -38,14 +38,14 @@ class Wanted:
 
     def read_by_rules(self) -> frozenset[str]:
         """Return the contact properties whose change makes an evaluation necessary."""
-        return frozenset(self.properties[Kind.CONTACT]) - frozenset(Own)
+        return frozenset(self.properties[Kind.CONTACT]) - frozenset(OWN)
 
 
 def wanted(needs: Needs) -> Wanted:
     """Say what to pull for what the definition reads. Web page views are not among it: lists do not deliver them."""
     contact_links = ((Kind.COMPANY,) if needs.company else ()) + ((Kind.DEAL,) if needs.deals else ())
     properties: dict[Kind, tuple[str, ...]] = {
-        Kind.CONTACT: tuple(sorted(needs.contact | needs.counters | needs.dates | {STAGE, *Own}))
+        Kind.CONTACT: tuple(sorted(needs.contact | needs.counters | needs.dates | set(WRITTEN)))
     }
     linked: dict[Kind, tuple[Kind, ...]] = {Kind.CONTACT: contact_links}
     if needs.company:
@@ -185,7 +185,7 @@ def _number(text: str | None) -> Decimal | None:
 def _foreign(before: Snapshot | None, now: Snapshot) -> tuple[str, ...]:
     if before is None:
         return ()
-    return tuple(name for name in (STAGE, *Own) if _value(before, name) != _value(now, name))
+    return tuple(name for name in WRITTEN if _value(before, name) != _value(now, name))
 
 
 def _merged(known: Mapping[str, Snapshot], snapshot: Snapshot) -> Iterator[Gone]:

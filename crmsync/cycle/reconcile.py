@@ -9,6 +9,7 @@ from typing import Protocol
 
 from crmsync.model import (
     STAGE,
+    WRITTEN,
     Action,
     Change,
     DefinitionRef,
@@ -152,7 +153,7 @@ def reconcile(
     return Decision(evaluation, tuple(sorted(changes, key=_plan_order)), to, block)
 
 
-_ORDER = {name: position for position, name in enumerate((STAGE, *Own))}
+_ORDER = {name: position for position, name in enumerate(WRITTEN)}
 
 
 def _plan_order(change: Change) -> tuple[int, int]:
@@ -230,7 +231,7 @@ class _Writer:
 
     def _change(self, name: str, after: str, cause: Cause) -> Change:
         reason = self.narrator.reason(self.evaluation, name)
-        return Change(self.evaluation.id, name, self._shown(name), after, cause, reason)
+        return Change(self.evaluation.id, name, self._shown(name), after, cause.value, reason)
 
 
 def whole(score: float) -> str:

@@ -7,11 +7,11 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import Own
+from crmsync.model import OWN
 from crmsync.store import tables as t
 from crmsync.store.compact import dumps
 
-_OWN = frozenset(own.value for own in Own)
+_OWN = frozenset(OWN)
 
 
 @dataclass(frozen=True, slots=True)

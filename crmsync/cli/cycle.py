@@ -1,0 +1,160 @@
+"""`plan`, `apply`, `sync`, `plans`, `approve`, `reject`: a cycle by hand, and what people decide about plans."""
+
+import getpass
+import sys
+from itertools import chain
+from typing import Any
+
+import click
+
+from crmsync.app import App
+from crmsync.cli import render
+from crmsync.cli.output import console, json_option, print_json, table
+from crmsync.cli.session import Call, session
+from crmsync.cycle.engine import Summary
+from crmsync.errors import OperatorError, PlanParked
+from crmsync.model import Plan, PlanId, PlanStatus, Result
+
+_PARTLY = 4
+_PARKED = PlanParked.exit_status
+
+
+@click.command("sync")
+@json_option
+@click.pass_obj
+def sync(call: Call, *, as_json: bool) -> None:
+    """Pull what changed, plan, guard and write: one cycle."""
+    with session(call) as app:
+        app.check_signatures()
+        with app.engine() as engine:
+            summary = engine.sync()
+        _report(app, summary, as_json=as_json)
+    sys.exit(_status(summary))
+
+
+@click.command("plan")
+@json_option
+@click.pass_obj
+def plan(call: Call, *, as_json: bool) -> None:
+    """Pull and show what would be written; write nothing."""
+    with session(call) as app:
+        with app.engine() as engine:
+            summary = engine.plan()
+        changes = list(chain.from_iterable(app.store.plans.changes(summary.plan.id))) if summary.plan else []
+        if as_json:
+            print_json(render.plan_document(summary, changes))
+        else:
+            render.print_summary(console(), summary, app.gateway.requests)
+            render.print_changes(console(), changes, len(changes))
+    sys.exit(_status(summary))
+
+
+@click.command("apply")
+@click.argument("plan_id", metavar="PLAN")
+@json_option
+@click.pass_obj
+def apply(call: Call, plan_id: str, *, as_json: bool) -> None:
+    """Do exactly what PLAN shows, where the portal still shows what it saw."""
+    with session(call) as app:
+        app.check_signatures()
+        with app.engine() as engine:
+            summary = engine.apply(PlanId(plan_id))
+        _report(app, summary, as_json=as_json)
+    sys.exit(_status(summary))
+
+
+@click.command("plans")
+@click.argument("plan_id", metavar="[PLAN]", required=False)
+@json_option
+@click.pass_obj
+def plans(call: Call, plan_id: str | None, *, as_json: bool) -> None:
+    """List the plans, or show one with its changes."""
+    with session(call) as app:
+        if plan_id:
+            _show_plan(app, PlanId(plan_id), as_json=as_json)
+            return
+        known = app.store.plans.plans()
+    if as_json:
+        print_json([_plan_row(one) for one in known])
+        return
+    rows = [
+        (one.id, one.status, one.tally.changes, _moves(one), f"{one.as_of:%Y-%m-%d %H:%M}") for one in known
+    ]
+    console().print(table("", ("plan", "status", "changes", "stages", "as of (UTC)"), rows))
+
+
+@click.command("approve")
+@click.argument("plan_id", metavar="PLAN")
+@click.option("--who", default=getpass.getuser, help="Who approves [the user of this shell].")
+@json_option
+@click.pass_obj
+def approve(call: Call, plan_id: str, who: str, *, as_json: bool) -> None:
+    """Approve a parked plan: the daemon's next cycle, `sync` or `apply` writes it."""
+    _decide(call, plan_id, PlanStatus.APPROVED, who, as_json=as_json)
+
+
+@click.command("reject")
+@click.argument("plan_id", metavar="PLAN")
+@click.option("--who", default=getpass.getuser, help="Who rejects [the user of this shell].")
+@json_option
+@click.pass_obj
+def reject(call: Call, plan_id: str, who: str, *, as_json: bool) -> None:
+    """Reject a plan: it is never written."""
+    _decide(call, plan_id, PlanStatus.REJECTED, who, as_json=as_json)
+
+
+def _decide(call: Call, plan_id: str, status: PlanStatus, who: str, *, as_json: bool) -> None:
+    with session(call) as app:
+        decided = app.store.plans.decide(PlanId(plan_id), status, who)
+    if as_json:
+        print_json({"plan": decided.id, "status": decided.status.value, "who": who})
+    else:
+        click.echo(f"{decided.id} is {decided.status.value}.")
+
+
+def _report(app: App, summary: Summary, *, as_json: bool) -> None:
+    if as_json:
+        print_json(render.summary_document(summary, app.gateway.requests))
+    else:
+        render.print_summary(console(), summary, app.gateway.requests)
+
+
+def _status(summary: Summary) -> int:
+    if summary.status == "parked":
+        return _PARKED
+    results = summary.written.results
+    return _PARTLY if results[Result.FAILED] or results[Result.ABANDONED] or results[Result.OPEN] else 0
+
+
+def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
+    found = app.store.plans.plan(plan_id)
+    if found is None:
+        raise OperatorError(f"There is no plan {plan_id}.", next_step="See `crmsync plans`.")
+    changes = list(chain.from_iterable(app.store.plans.changes(plan_id)))
+    if as_json:
+        print_json({**_plan_row(found), "changes": [render.change_document(one) for one in changes]})
+        return
+    out = console()
+    out.print(f"[bold]{found.id}[/] {found.status}, as of {found.as_of:%Y-%m-%d %H:%M} UTC, run {found.run}")
+    render.print_parked(out, found)
+    render.print_changes(out, changes, len(changes))
+
+
+def _plan_row(plan: Plan) -> dict[str, Any]:
+    tally = plan.tally
+    return {
+        "plan": plan.id,
+        "run": plan.run,
+        "status": plan.status.value,
+        "as_of": plan.as_of.isoformat().replace("+00:00", "Z"),
+        "changes_count": tally.changes,
+        "stages": {"promoted": tally.promoted, "demoted": tally.demoted, "held": tally.held},
+        "reasons": list(plan.reasons),
+    }
+
+
+def _moves(plan: Plan) -> str:
+    return f"{plan.tally.promoted} up, {plan.tally.demoted} down"
+
+
+COMMANDS = (sync, plan, apply, plans, approve, reject)

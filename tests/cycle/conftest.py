@@ -1,0 +1,142 @@
+"""A cycle on a portal in memory and a real SQLite store: everything but HTTP."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from crmsync.cycle.agenda import Schedule
+from crmsync.cycle.engine import Config, Engine, Summary
+from crmsync.cycle.guard import Limits
+from crmsync.cycle.news import wanted
+from crmsync.cycle.planning import Planner
+from crmsync.cycle.reconcile import Policy
+from crmsync.cycle.streams import Streams
+from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.load import load
+from crmsync.definition.narrator import Narrator
+from crmsync.model import STAGE, Event, Kind, Snapshot
+from crmsync.store import Store, open_store
+from tests.fakes import NOW, STAGES, FakePortal
+
+DEFINITION = """
+definition: {id: cycle, version: "1", handoff_stage: marketingqualifiedlead}
+facts:
+  title: contact.jobtitle
+  industry: company.industry
+  open_deals: deals.open
+events:
+  meeting: {from: meetings, where: {outcome: COMPLETED}, intent: product, phase: decision}
+  opens: {from: counter, of: contact.hs_email_open}
+  demo: {from: forms, where: {form: Book a demo}, intent: product, phase: decision}
+fit:
+  criteria:
+    - {id: fit.title, points: 40, when: {title: {contains: vp}}}
+    - {id: fit.industry, points: 20, when: {industry: software}}
+  tiers: {A: 40, B: 20}
+engagement:
+  groups:
+    product:
+      criteria:
+        - {id: eng.meeting, event: meeting, points: 30, within: 90d}
+        - {id: eng.demo, event: demo, points: 30, within: 90d}
+        - {id: eng.opens, event: opens, points: 5, within: 90d}
+  levels: {1: 30}
+stages:
+  order: [subscriber, lead, marketingqualifiedlead, salesqualifiedlead, opportunity, customer, evangelist]
+  human_only: [evangelist, other]
+  rules:
+    lead: {enter: {fit: {at_least: 0}}}
+    marketingqualifiedlead: {enter: {tier: A, engagement: {at_least: 30}}, stay: {engagement: {at_least: 20}}}
+    opportunity: {enter: {open_deals: {at_least: 1}}}
+"""
+WIDE = Limits(max_stage_changes=10_000, max_stage_change_share=1.0, max_demotions=10_000)
+
+
+def a_contact(
+    one: str = "101", stage: str | None = "lead", emails: tuple[str, ...] = (), **properties: str | None
+) -> Snapshot:
+    return Snapshot(
+        Kind.CONTACT,
+        one,
+        NOW,
+        {STAGE: stage, **properties},
+        emails=emails,
+        stage_entered_at=NOW - timedelta(days=200) if stage else None,
+    )
+
+
+def a_meeting(one: str, *contacts: str, at: datetime = NOW - timedelta(days=1)) -> Snapshot:
+    from crmsync.model import Association
+
+    ends = {Kind.CONTACT: tuple(Association(contact) for contact in contacts)}
+    return Snapshot(
+        Kind.MEETING, one, NOW, event=Event("meetings", at, {"outcome": "COMPLETED"}), associations=ends
+    )
+
+
+@dataclass
+class World:
+    """A portal, a store and the engine between them; `engine` can be remade with other settings."""
+
+    portal: FakePortal
+    store: Store
+    policy: Policy = field(default_factory=lambda: Policy(stages="own"))
+    limits: Limits = WIDE
+    mode: str = "apply"
+    definition: str = DEFINITION
+    should_stop: Callable[[], bool] = lambda: False
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def engine(self) -> Engine:
+        definition = load(self.definition)
+        streams = Streams(
+            self.portal,
+            self.store.mirror,
+            wanted(definition.needs),
+            timedelta(0),
+            timedelta(minutes=10),
+            self.limits.max_shrink,
+        )
+        planner = Planner(
+            self.store.mirror,
+            Evaluator(definition),
+            Narrator(definition),
+            self.portal,
+            self.store.trail,
+            self.policy,
+            STAGES,
+        )
+        config = Config(definition.ref, self.limits, Schedule(), self.mode)
+        return Engine(
+            streams,
+            planner,
+            self.store.trail,
+            self.store.plans,
+            self.portal,
+            self.store.meta,
+            config,
+            lambda _: f"{next(self._numbers):04x}",
+            self.should_stop,
+        )
+
+    def sync(self) -> Summary:
+        self.portal.clock += timedelta(seconds=1)
+        return self.engine().sync()
+
+    def entries(self, kind: str | None = None) -> list[Mapping[str, object]]:
+        return [one for one in self.store.trail.export() if kind is None or one["kind"] == kind]
+
+    def with_(self, **changed: object) -> "World":
+        return replace(self, **changed)  # type: ignore[arg-type]  # only for tests
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    portal = FakePortal()
+    store = open_store(f"sqlite:///{tmp_path}/crmsync.db", portal="1", now=lambda: portal.clock)
+    yield World(portal, store)
+    store.close()
