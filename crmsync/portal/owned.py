@@ -40,16 +40,16 @@ class Owned:
         }
 
 
-def _text(name: Own, label: str, description: str, field_type: str = "text") -> Owned:
-    return Owned(name.value, label, "string", field_type, description)
+def _text(name: str, label: str, description: str, field_type: str = "text") -> Owned:
+    return Owned(name, label, "string", field_type, description)
 
 
-def _number(name: Own, label: str, description: str) -> Owned:
-    return Owned(name.value, label, "number", "number", description)
+def _number(name: str, label: str, description: str) -> Owned:
+    return Owned(name, label, "number", "number", description)
 
 
-def _instant(name: Own, label: str, description: str) -> Owned:
-    return Owned(name.value, label, "datetime", "date", description)
+def _instant(name: str, label: str, description: str) -> Owned:
+    return Owned(name, label, "datetime", "date", description)
 
 
 OWNED = (
