@@ -9,6 +9,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 _WIDTH = 80
 
@@ -30,13 +31,18 @@ def print_json(document: object) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Make a table; None shows as a dash."""
+    """Make a table; None shows as a dash. Cells are shown as they are: markup in them means nothing."""
     made = Table(
         *columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
     )
     for row in rows:
-        made.add_row(*("-" if cell is None else str(cell) for cell in row))
+        made.add_row(*(plain("-" if cell is None else cell) for cell in row))
     return made
+
+
+def plain(value: object) -> Text:
+    """Show a value from outside as it is: no markup, and nothing that a terminal would obey."""
+    return Text("".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in str(value)))
 
 
 def progress() -> Progress:
