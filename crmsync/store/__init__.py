@@ -8,10 +8,11 @@ cursor, intents, outcomes with what the mirror then shows.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from crmsync.store.audit import Writer
 from crmsync.store.database import BUSY_TIMEOUT_S, Database
+from crmsync.store.lease import DEFAULT_TTL, Holder, Lease
 from crmsync.store.meta import Meta
 from crmsync.store.migrations import migrate
 from crmsync.store.mirror import Mirror
@@ -28,6 +29,7 @@ class Store:
     mirror: Mirror
     trail: Trail
     plans: Plans
+    lease: Lease
     meta: Meta
     database: Database
 
@@ -42,6 +44,8 @@ def open_store(
     now: Callable[[], datetime],
     salt: Callable[[], bytes] = lambda: secrets.token_bytes(_SALT_BYTES),
     busy_timeout_s: float = BUSY_TIMEOUT_S,
+    holder: Holder | None = None,
+    lease_ttl: timedelta = DEFAULT_TTL,
 ) -> Store:
     """
     Open a store, making or migrating its tables.
@@ -51,6 +55,9 @@ def open_store(
         portal: the portal's id; None: not known (yet), the one the store remembers stays.
         now: the clock: when entries are appended, and when the mirror sees things.
         salt: gives the random salt of a contact that has none yet.
+        busy_timeout_s: how long a writer waits for another one.
+        holder: who takes the lease; None: this process.
+        lease_ttl: how long a silent holder of the lease is waited for.
 
     Raises:
         StoreError: it cannot be opened, is newer than this crmsync, or belongs to another portal.
@@ -65,4 +72,11 @@ def open_store(
         database.close()
         raise
     writer = Writer(database, meta, salt)
-    return Store(Mirror(database, writer), Trail(database, writer), Plans(database, writer), meta, database)
+    return Store(
+        Mirror(database, writer),
+        Trail(database, writer),
+        Plans(database, writer),
+        Lease(database, holder or Holder.this_process(), lease_ttl),
+        meta,
+        database,
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ COLUMNS = (
     "seq", "at", "kind", "run", "portal", "object", "id", "property", "before", "after", "of", "cause",
     "definition", "reason", "actor", "values_digest", "prev", "hash",
 )  # fmt: skip
+_CELLS = itemgetter(*COLUMNS)
 INTENDED = "change.intended"
 OUTCOMES = frozenset({"change.applied", "change.failed", "change.abandoned"})
 CLOCK_WENT_BACK = "clock_went_back"  # in meta: entries are not in the order of their instants everywhere
@@ -95,7 +97,7 @@ def _insertion(conn: Connection, rows: Sequence[t.Row]) -> tuple[str, list[tuple
     names = ", ".join(f'"{name}"' for name in COLUMNS)
     marks = ", ".join([mark] * len(COLUMNS))
     statement = f"INSERT INTO audit ({names}) VALUES ({marks})"  # noqa: S608 - made of constants
-    return statement, [tuple(row[name] for name in COLUMNS) for row in rows]
+    return statement, [_CELLS(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Small values <-> compact JSON texts of the mirror's rows."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import orjson
 
@@ -54,9 +55,11 @@ def version_from(text: str) -> Version:
     return Version(value, from_micros(at), source, source_id, is_person, is_ours)
 
 
+@lru_cache(maxsize=64)
 def definition_text(definition: DefinitionRef | None) -> str | None:
     return None if definition is None else canonical(definition)
 
 
+@lru_cache(maxsize=64)
 def definition_from(text: str) -> DefinitionRef:
     return DefinitionRef(**orjson.loads(text))

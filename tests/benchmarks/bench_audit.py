@@ -36,7 +36,7 @@ def drafts(entries: int) -> Iterator[list[Draft]]:
                 kind="change.foreign" if n % 7 == 0 else "change.applied",
                 run=run,
                 object="contact",
-                id=str(n * 7919 % 100_000),
+                id=str(n // 8 * 7919 % 100_000),
                 property=PROPERTIES[n % 4],
                 before="lead",
                 after="marketingqualifiedlead",
