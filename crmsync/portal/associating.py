@@ -7,7 +7,6 @@ from crmsync.model import Association, Kind
 from crmsync.portal.batching import in_batches
 from crmsync.portal.client import Client
 from crmsync.portal.shapes import Unreadable, a_map, an_id, broken_answer, next_after
-from crmsync.portal.snapshots import with_primary
 
 AT_ONCE = 1_000
 _PRIMARY_TYPE = 1
@@ -80,5 +79,5 @@ def _is_primary(types: Any) -> bool:
 def _associations(ends: Ends, *, is_company: bool) -> tuple[Association, ...]:
     if not is_company:
         return tuple(Association(one) for one in ends)
-    companies = tuple(Association(one, is_primary=primary) for one, primary in ends.items())
-    return with_primary(companies, None) or companies
+    # a contact's only company is its primary one, whatever its label
+    return tuple(Association(one, is_primary=primary or len(ends) == 1) for one, primary in ends.items())

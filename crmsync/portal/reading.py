@@ -9,14 +9,13 @@ from crmsync.model import Kind, Page, Reading, Sighting, Snapshot
 from crmsync.portal.associating import read_associations
 from crmsync.portal.batching import Found, read_objects
 from crmsync.portal.client import Client
+from crmsync.portal.primaries import Primaries
 from crmsync.portal.shapes import Unreadable, a_map, an_id, an_instant, broken_answer, next_after
 from crmsync.portal.snapshots import (
     MODIFIED,
     Snapshots,
     inline_associations,
     modified_ms,
-    primary_company,
-    with_primary,
 )
 
 SEARCH_PAGE = 200
@@ -31,6 +30,7 @@ class Reader:
     def __init__(self, client: Client, snapshots: Snapshots) -> None:
         self._client = client
         self._snapshots = snapshots
+        self._primaries = Primaries()
 
     def page(
         self,
@@ -138,7 +138,7 @@ class Reader:
         snapshot = self._snapshots.snapshot(kind, raw, properties)
         inline, cut = inline_associations(raw, associations)
         if kind is Kind.CONTACT and Kind.COMPANY in inline and Kind.COMPANY not in cut:
-            companies = with_primary(inline[Kind.COMPANY], primary_company(raw))
+            companies = self._primaries.marked(inline[Kind.COMPANY], raw)
             if companies is None:
                 cut |= {Kind.COMPANY}
             else:

@@ -169,25 +169,6 @@ def _block(by_name: Mapping[str, Any], kind: Kind) -> Mapping[str, Any] | None:
     return None if found is None else a_map(found, f"its {kind.value}")
 
 
-def with_primary(companies: Sequence[Association], primary: str | None) -> tuple[Association, ...] | None:
-    """Mark the primary company: the only one, or the one the contact names; None: that does not tell."""
-    if len(companies) <= 1:
-        return tuple(Association(one.id, is_primary=True) for one in companies)
-    if primary is None or all(one.id != primary for one in companies):
-        return None
-    return tuple(Association(one.id, is_primary=one.id == primary) for one in companies)
-
-
-def primary_company(raw: Mapping[str, Any]) -> str | None:
-    """Read the primary company's id from a contact's own property; None: it names none."""
-    properties = raw.get("properties")
-    value = properties.get(PRIMARY_COMPANY) if isinstance(properties, dict) else None
-    try:
-        return an_id(value, PRIMARY_COMPANY)
-    except Unreadable:
-        return None
-
-
 def _values(raw: object) -> Values:
     return {name: a_text(value, "a property value") for name, value in a_map(raw, "its properties").items()}
 
