@@ -3,6 +3,8 @@
 import threading
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import format_datetime
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -147,7 +149,8 @@ class Portal:
             said, app_id = self._serve(request, now_ms)
         except ApiError as error:
             said = error.envelope(correlation)
-        said = said.with_headers(("X-HubSpot-Correlation-Id", correlation))
+        date = format_datetime(self.world.clock().astimezone(UTC), usegmt=True)
+        said = said.with_headers(("X-HubSpot-Correlation-Id", correlation), ("Date", date))
         return (after(fault, said), app_id) if fault is not None else (said, app_id)
 
     def _serve(self, request: Request, now_ms: int) -> tuple[Response, str]:
