@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from crmsync.store.audit import Writer
 from crmsync.store.database import BUSY_TIMEOUT_S, Database
+from crmsync.store.definitions import Definitions
 from crmsync.store.lease import DEFAULT_TTL, Holder, Lease
 from crmsync.store.meta import Meta
 from crmsync.store.migrations import migrate
@@ -29,6 +30,7 @@ class Store:
     mirror: Mirror
     trail: Trail
     plans: Plans
+    definitions: Definitions
     lease: Lease
     meta: Meta
     database: Database
@@ -76,6 +78,7 @@ def open_store(
         Mirror(database, writer),
         Trail(database, writer),
         Plans(database, writer),
+        Definitions(database),
         Lease(database, holder or Holder.this_process(), lease_ttl),
         meta,
         database,

@@ -172,16 +172,21 @@ def _put(conn: Connection, epoch: int, holder: Holder, expires_at: datetime) -> 
 
 
 def _host() -> str:
-    parts = [socket.gethostname()]
-    for read in (
-        lambda: Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
-        lambda: str(Path("/proc/self/ns/pid").readlink()),
-    ):
-        try:
-            parts.append(read())
-        except OSError:  # not Linux, or no /proc
-            parts.append("")
-    return "/".join(parts)
+    return "/".join((socket.gethostname(), _boot(), _process_namespace()))
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # not Linux, or no /proc
+        return ""
+
+
+def _process_namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _started(pid: int) -> str:

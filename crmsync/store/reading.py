@@ -3,18 +3,19 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import ContactId, Draft, Entry, RunId
+from crmsync.model import STAGE, ContactId, Draft, Entry, RunId
 from crmsync.store import tables as t
 from crmsync.store.audit import CLOCK_WENT_BACK, OUTCOMES
 from crmsync.store.canonical import FIRST_PREV
 from crmsync.store.compact import definition_from
 from crmsync.store.contacts import family
+from crmsync.store.database import chunks
 from crmsync.store.instants import from_text, to_text
 
 
@@ -41,6 +42,7 @@ class AuditFilter:
     until: datetime | None = None
 
 
+_STAGE_CHANGES = ("change.applied", "change.foreign")
 EVERYTHING = AuditFilter()
 
 
@@ -76,6 +78,17 @@ class Count:
     property: str | None
     before: str | None
     after: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageMove:
+    """How many contacts moved between two stages. `kind` is change.applied (ours) or change.foreign."""
+
+    kind: str
+    before: str | None
+    after: str | None
+    cause: str | None
     count: int
 
 
@@ -200,6 +213,35 @@ def counts(conn: Connection, since: datetime, until: datetime, zone: tzinfo) -> 
         Count(day, kind, cause or None, name or None, before or None, after or None, count)
         for (day, kind, cause, name, before, after), count in found.items()
     )
+
+
+def stage_moves(conn: Connection, since: datetime, until: datetime) -> tuple[StageMove, ...]:
+    """Count applied and foreign stage changes in the whole hours of [since, until)."""
+    found: Counter[tuple[str, str | None, str | None, str | None]] = Counter()
+    for one in counts(conn, since, until, UTC):
+        if one.property == STAGE and one.kind in _STAGE_CHANGES:
+            found[one.kind, one.before, one.after, one.cause] += one.count
+    return tuple(StageMove(*key, count) for key, count in found.items())
+
+
+def reversals(conn: Connection, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
+    """Count how often somebody set a contact's stage back to what it was before crmsync had moved it."""
+    a = t.audit.c
+    found: Counter[ContactId] = Counter()
+    for ids in chunks(contacts):
+        ours: dict[str, tuple[str | None, str | None]] = {}
+        query = sa.select(a.id, a.kind, a.before, a.after).where(
+            a.id.in_(ids), a.object == "contact", a.property == STAGE, a.kind.in_(_STAGE_CHANGES)
+        )
+        for contact, kind, before, after in conn.execute(query.order_by(a.seq)):
+            was, is_now = ours.get(contact, (None, None))
+            if kind == "change.applied":
+                # a move backward is clear, then set: what it started from is what counts
+                ours[contact] = (was if contact in ours and not before and not is_now else before, after)
+            elif contact in ours:
+                found[contact] += (before or None, after or None) == (is_now or None, was or None)
+                del ours[contact]
+    return {contact: count for contact, count in found.items() if count}
 
 
 def choices(conn: Connection, field: str) -> tuple[str, ...]:

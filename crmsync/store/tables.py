@@ -257,15 +257,6 @@ definitions = sa.Table(
     sqlite_with_rowid=False,
 )
 
-activations = sa.Table(
-    "activations",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column("activated_at", sa.BigInteger, nullable=False),
-    sa.Index("activations_by_instant", "activated_at"),
-)
-
 # --- plans and progress -----------------------------------------------------------------------------------------
 
 plans = sa.Table(

@@ -15,7 +15,8 @@ from crmsync.store.audit import Writer
 from crmsync.store.compact import definition_from
 from crmsync.store.database import Database, chunks
 from crmsync.store.instants import from_text
-from crmsync.store.reading import EVERYTHING, AuditFilter, Count, Head, RunLine
+from crmsync.store.reading import EVERYTHING, AuditFilter, Count, Head, RunLine, StageMove
+from crmsync.store.reversals import reversals
 from crmsync.store.settling import settle_mirror
 from crmsync.store.verify import Verified
 
@@ -62,6 +63,11 @@ class Trail:
                 return
             yield from intents
             last = intents[-1].seq
+
+    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
+        """Count how often somebody set back the stage that crmsync had set; contacts without one are absent."""
+        with self._database.read() as conn:
+            return reversals(conn, contacts)
 
     def settle(self, outcomes: Sequence[Outcome], run: RunId) -> None:
         """Append an outcome for each intent that still has none, and let the mirror show what was applied."""
@@ -116,6 +122,16 @@ class Trail:
         """Count entries in [since, until), whole hours, by day in `zone`, kind, cause, property and stages."""
         with self._database.read() as conn:
             return reading.counts(conn, since, until, zone)
+
+    def stage_moves(self, since: datetime, until: datetime) -> tuple[StageMove, ...]:
+        """Count applied and foreign stage changes in [since, until), whole hours, by stage and cause."""
+        with self._database.read() as conn:
+            return reading.stage_moves(conn, since, until)
+
+    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
+        """Count how often somebody set our stage back, by contact; those without one are absent."""
+        with self._database.read() as conn:
+            return reading.reversals(conn, contacts)
 
     def choices(self, field: str) -> tuple[str, ...]:
         """Return the values a filter can take: field is kind, cause, property, actor or definition (JSON texts)."""
