@@ -21,9 +21,10 @@ from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.load import load as load_definition
 from crmsync.definition.narrator import Narrator
 from crmsync.definition.nouns import Definition
-from crmsync.errors import SettingsError
-from crmsync.portal.config import PortalConfig, Time
+from crmsync.errors import OperatorError, Rejected, SettingsError
+from crmsync.portal.config import PortalConfig
 from crmsync.portal.gateway import Gateway, connect
+from crmsync.portal.schema import Account
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
 
@@ -98,22 +99,26 @@ class App:
             timeout_s=portal.timeout_s,
             app_id=self.store.meta.app_id,
         )
-        gateway = connect(config, Time(self.monotonic, self.sleep, self.now))
+        gateway = connect(config, monotonic=self.monotonic, sleep=self.sleep, utcnow=self.now)
         self._open.callback(gateway.close)
         return gateway
 
     @contextmanager
-    def engine(self) -> Iterator[Engine]:
+    def engine(self, *, writes: bool = True) -> Iterator[Engine]:
         """
         Wire a cycle and hold the right to write while it is used.
+
+        Args:
+            writes: it will write to the portal, whose properties must then be there.
 
         Raises:
             StoreError: the store belongs to another portal, or another process holds the lease.
         """
-        account = self.gateway.account()
-        self.store.meta.bind(account.portal_id)
-        with self.store.lease.held():
-            yield self._engine(ZoneInfo(account.time_zone))
+        account = self.bind()
+        if writes and self.settings.writes.mode == "apply":
+            self._require_properties()
+        yield self._engine(account.zone)
+        self._remember_app_id()
 
     def _engine(self, timezone: ZoneInfo) -> Engine:
         settings, gateway, store = self.settings, self.gateway, self.store
@@ -134,7 +139,7 @@ class App:
             historian=gateway,
             reversals=store.trail,
             policy=self._policy(),
-            stage_order=gateway.stages(),
+            stage_order=gateway.schema.stages(),
         )
         config = Config(
             definition=self.definition.ref,
@@ -154,6 +159,41 @@ class App:
             new_suffix,
             self.should_stop,
         )
+
+    def bind(self) -> Account:
+        """Ask whose portal the token opens and bind the store to it. *Raises* StoreError: it is another's."""
+        account = self.gateway.account()
+        self.store.meta.bind(account.portal_id)
+        return account
+
+    def check_signatures(self) -> None:
+        """*Raises* OperatorError when the settings ask for signatures and this very definition lacks one."""
+        if not self.settings.definition.require_signatures:
+            return
+        unsigned = [role for role in ("marketing", "sales") if not self.definition.is_signed_by(role)]
+        if unsigned:
+            raise OperatorError(
+                f"{self.settings.definition.path}: not signed by {' and '.join(unsigned)} for this content, and "
+                "definition.require_signatures is on: nothing is written.",
+                next_step=f"crmsync sign --role {unsigned[0]} --who EMAIL",
+            )
+
+    def _require_properties(self) -> None:
+        """*Raises* PortalError naming what `setup` or the definition must bring first."""
+        problems = self.gateway.schema.problems()
+        if problems:
+            raise Rejected(
+                "The portal is not ready: "
+                + "; ".join(f"{name}: {why}" for name, why in problems.items())
+                + ".",
+                next_step="Run `crmsync setup`.",
+                status=None,
+            )
+
+    def _remember_app_id(self) -> None:
+        learnt = self.gateway.app_id
+        if learnt is not None and learnt != self.store.meta.app_id:
+            self.store.meta.learn_app_id(learnt)
 
     def _policy(self) -> Policy:
         writes, review_by = self.settings.writes, self.definition.terms.review_by

@@ -38,13 +38,13 @@ def sync(call: Call, *, as_json: bool) -> None:
 def plan(call: Call, *, as_json: bool) -> None:
     """Pull and show what would be written; write nothing."""
     with session(call) as app:
-        with app.engine() as engine:
+        with app.engine(writes=False) as engine:
             summary = engine.plan()
         changes = list(chain.from_iterable(app.store.plans.changes(summary.plan.id))) if summary.plan else []
         if as_json:
             print_json(render.plan_document(summary, changes))
         else:
-            render.print_summary(console(), summary, app.gateway.requests)
+            render.print_summary(console(), summary, app.gateway.traffic().requests)
             render.print_changes(console(), changes, len(changes))
     sys.exit(_status(summary))
 
@@ -114,9 +114,9 @@ def _decide(call: Call, plan_id: str, status: PlanStatus, who: str, *, as_json: 
 
 def _report(app: App, summary: Summary, *, as_json: bool) -> None:
     if as_json:
-        print_json(render.summary_document(summary, app.gateway.requests))
+        print_json(render.summary_document(summary, app.gateway.traffic().requests))
     else:
-        render.print_summary(console(), summary, app.gateway.requests)
+        render.print_summary(console(), summary, app.gateway.traffic().requests)
 
 
 def _status(summary: Summary) -> int:

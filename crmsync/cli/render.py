@@ -19,7 +19,7 @@ def summary_document(summary: Summary, requests: int) -> dict[str, Any]:
         "run": summary.run,
         "status": summary.status,
         "plan": summary.plan.id if summary.plan else None,
-        "pulled": dict(summary.pulled.counts),
+        "pulled": pulled(summary),
         "evaluated": summary.tally.evaluated,
         "changes": {
             "intended": summary.written.intended,
@@ -36,6 +36,15 @@ def summary_document(summary: Summary, requests: int) -> dict[str, Any]:
         "findings": summary.findings,
         "requests": requests,
     }
+
+
+def pulled(summary: Summary) -> dict[str, int]:
+    """Count by kind, all forms together, contacts always."""
+    counts = {"contacts": 0}
+    for stream, count in summary.pulled.counts.items():
+        kind = stream.partition(":")[0]
+        counts[kind] = counts.get(kind, 0) + count
+    return counts
 
 
 def plan_document(summary: Summary, changes: Iterable[Change]) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+"""`setup`, `doctor`, `init`: making a portal and a folder ready."""
+
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from crmsync.app import App
+from crmsync.cli.output import console, json_option, print_json
+from crmsync.cli.session import Call, session
+from crmsync.cycle.news import wanted
+from crmsync.errors import CrmsyncError
+from crmsync.model import OWN, Kind
+
+_NOT_READY = 3
+
+
+@click.command("setup")
+@json_option
+@click.pass_obj
+def setup(call: Call, *, as_json: bool) -> None:
+    """Create crmsync's own properties in the portal; never alters anything else."""
+    with session(call) as app:
+        app.bind()
+        done = app.gateway.schema.setup()
+    if as_json:
+        print_json({"created": done.created, "existing": done.existing, "group_created": done.group_created})
+        return
+    click.echo(f"created {len(done.created)} properties, {len(done.existing)} were there")
+    for name in done.created:
+        click.echo(f"  + {name}")
+    click.echo("Next: crmsync plan")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`. `problem` is "" when it is well."""
+
+    what: str
+    found: str
+    problem: str = ""
+
+
+@click.command("doctor")
+@json_option
+@click.pass_obj
+def doctor(call: Call, *, as_json: bool) -> None:
+    """Look at token, scopes, limits, properties, stages and who else writes the stage."""
+    with session(call) as app:
+        checks = _checks(app)
+    if as_json:
+        print_json([{"what": one.what, "found": one.found, "problem": one.problem} for one in checks])
+    else:
+        out = console()
+        for one in checks:
+            mark = "[red]✗[/]" if one.problem else "[green]✓[/]"
+            out.print(f"{mark} [bold]{one.what}[/] {one.found}")
+            if one.problem:
+                out.print(f"    {one.problem}")
+    sys.exit(_NOT_READY if any(one.problem for one in checks) else 0)
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def init(folder: Path) -> None:
+    """Write commented settings and a starter definition into FOLDER/config."""
+    target = folder / "config"
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("crmsync.toml", "definition.yaml"):
+        place = target / name
+        if place.exists():
+            click.echo(f"{place}: is there already, left as it is")
+            continue
+        place.write_bytes(files("crmsync").joinpath("starter", name).read_bytes())
+        click.echo(f"{place}: written")
+    click.echo("Next: crmsync check, then CRMSYNC_PORTAL__ACCESS_TOKEN=... crmsync doctor")
+
+
+def _checks(app: App) -> list[Check]:
+    account = app.bind()
+    where = f"{account.portal_id} ({account.account_type}), time zone {account.zone.key}"
+    return [
+        Check("portal", where),
+        _scopes(app),
+        Check(
+            "limits", f"{app.gateway.burst_limit} requests per 10 s, {app.gateway.daily_limit or '?'} a day"
+        ),
+        _own_properties(app),
+        *_definition(app),
+    ]
+
+
+def _scopes(app: App) -> Check:
+    missing = app.gateway.schema.missing_scopes(forms=True, deals=True, companies=True)
+    problem = "Add them to the service key in HubSpot, then run doctor again." if missing else ""
+    return Check("scopes", f"missing: {', '.join(missing)}" if missing else "all there", problem)
+
+
+def _own_properties(app: App) -> Check:
+    problems = app.gateway.schema.problems()
+    text = "; ".join(f"{name}: {why}" for name, why in problems.items())
+    return Check(
+        "own properties",
+        f"{len(OWN) - len(problems)} of {len(OWN)} writable",
+        text and f"{text}. Next: crmsync setup",
+    )
+
+
+def _definition(app: App) -> list[Check]:
+    try:
+        needs = app.definition.needs
+    except CrmsyncError as error:
+        return [Check("definition", "cannot be used", error.message)]
+    asked = wanted(needs)
+    needed: dict[Kind, list[str]] = {
+        kind: [name for name in names if name not in OWN]
+        for kind, names in asked.properties.items()
+        if kind in (Kind.CONTACT, Kind.COMPANY)
+    }
+    lacking = app.gateway.schema.missing(needed)
+    order, known = app.definition.stages.order, app.gateway.schema.stages()
+    strange = [stage for stage in order if stage not in known]
+    unsupported = sorted(needs.sources & {"pages"})
+    return [
+        Check(
+            "definition",
+            f"{app.definition.ref.id} {app.definition.ref.version}",
+            "; ".join(f"the portal has no {kind.value} property {name}" for kind, name in lacking),
+        ),
+        Check(
+            "stages", f"{len(order)} in order", f"not in the portal: {', '.join(strange)}" if strange else ""
+        ),
+        Check(
+            "events",
+            "page views cannot be pulled from lists; those criteria see none"
+            if unsupported
+            else "all can be pulled",
+        ),
+        _other_writers(app),
+    ]
+
+
+def _other_writers(app: App) -> Check:
+    """Look at the last changes of the stage of some contacts: who made them."""
+    page = app.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
+    ids = [one.id for one in page.snapshots][:50]
+    versions = app.gateway.history("lifecyclestage", ids) if ids else {}  # type: ignore[arg-type]  # ids of contacts
+    sources = sorted({one.source for some in versions.values() for one in some if not one.is_ours})
+    return Check("who else writes the stage", ", ".join(sources) or "nobody, in the first 50 contacts")
+
+
+COMMANDS = (setup, doctor, init)
