@@ -87,8 +87,8 @@ def _activations() -> sa.Select[tuple[str, str]]:
 def _kept(conn: Connection, row: t.Row) -> KeptDefinition:
     ref = DefinitionRef(row["id"], row["version"], row["sha256"])
     activated = None
-    for text, at in conn.execute(_activations().order_by(t.audit.c.seq.desc())):
-        if definition_from(text).sha256 == ref.sha256:
-            activated = from_text(at)
+    for one in conn.execute(_activations().order_by(t.audit.c.seq.desc())):
+        if definition_from(one.definition).sha256 == ref.sha256:
+            activated = from_text(one.at)
             break
     return KeptDefinition(ref, row["text"], from_micros(row["loaded_at"]), activated)

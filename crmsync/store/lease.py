@@ -172,7 +172,7 @@ def _put(conn: Connection, epoch: int, holder: Holder, expires_at: datetime) -> 
 
 
 def _host() -> str:
-    return "/".join((socket.gethostname(), _boot(), _process_namespace()))
+    return f"{socket.gethostname()}/{_boot()}/{_process_namespace()}"
 
 
 def _boot() -> str:

@@ -15,7 +15,6 @@ from crmsync.store.audit import CLOCK_WENT_BACK, OUTCOMES
 from crmsync.store.canonical import FIRST_PREV
 from crmsync.store.compact import definition_from
 from crmsync.store.contacts import family
-from crmsync.store.database import chunks
 from crmsync.store.instants import from_text, to_text
 
 
@@ -222,26 +221,6 @@ def stage_moves(conn: Connection, since: datetime, until: datetime) -> tuple[Sta
         if one.property == STAGE and one.kind in _STAGE_CHANGES:
             found[one.kind, one.before, one.after, one.cause] += one.count
     return tuple(StageMove(*key, count) for key, count in found.items())
-
-
-def reversals(conn: Connection, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
-    """Count how often somebody set a contact's stage back to what it was before crmsync had moved it."""
-    a = t.audit.c
-    found: Counter[ContactId] = Counter()
-    for ids in chunks(contacts):
-        ours: dict[str, tuple[str | None, str | None]] = {}
-        query = sa.select(a.id, a.kind, a.before, a.after).where(
-            a.id.in_(ids), a.object == "contact", a.property == STAGE, a.kind.in_(_STAGE_CHANGES)
-        )
-        for contact, kind, before, after in conn.execute(query.order_by(a.seq)):
-            was, is_now = ours.get(contact, (None, None))
-            if kind == "change.applied":
-                # a move backward is clear, then set: what it started from is what counts
-                ours[contact] = (was if contact in ours and not before and not is_now else before, after)
-            elif contact in ours:
-                found[contact] += (before or None, after or None) == (is_now or None, was or None)
-                del ours[contact]
-    return {contact: count for contact, count in found.items() if count}
 
 
 def choices(conn: Connection, field: str) -> tuple[str, ...]:

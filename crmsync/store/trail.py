@@ -128,11 +128,6 @@ class Trail:
         with self._database.read() as conn:
             return reading.stage_moves(conn, since, until)
 
-    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
-        """Count how often somebody set our stage back, by contact; those without one are absent."""
-        with self._database.read() as conn:
-            return reading.reversals(conn, contacts)
-
     def choices(self, field: str) -> tuple[str, ...]:
         """Return the values a filter can take: field is kind, cause, property, actor or definition (JSON texts)."""
         with self._database.read() as conn:
