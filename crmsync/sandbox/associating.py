@@ -129,83 +129,95 @@ def _none_found(from_kind: Kind, to_kind: Kind, id_: str) -> Body:
 
 
 def create_batch(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
+    pair = _pair(call)
     given = [
-        (*_ends(call, one), _given_types(call, pair, one.get("types")))
+        (_ends(call, one), _given_types(call, pair, one.get("types")))
         for one in inputs(call.body(), MOST_WRITTEN)
     ]
-    return answer(batch_frame(call, [_connect(call, pair, *one) for one in given]), 201)
+    results = []
+    for ends, types in given:
+        call.portal.associating.connect(pair, *ends, types, call.act)
+        results.append(_labels_between(call, ends, types))
+    return answer(batch_frame(call, results), 201 if call.family == "v4" else 200)
 
 
 def connect_batch_plainly(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
     given = [_ends(call, one) for one in inputs(call.body(), MOST_WRITTEN)]
-    return answer(batch_frame(call, [_connect(call, pair, id_, other, []) for id_, other in given]))
+    return answer(batch_frame(call, [_connect_plainly(call, ends) for ends in given]))
 
 
 def archive_batch(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
+    pair = _pair(call)
     for one in inputs(call.body(), MOST_WRITTEN):
         id_ = _number((one.get("from") or {}).get("id"))
         for to in one.get("to") or []:
             call.portal.associating.cut(pair, id_, _number(to.get("id")), call.act)
-    return Response(204)
+    return _archived(call)
 
 
 def archive_labels(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
+    pair = _pair(call)
     for one in inputs(call.body(), MOST_WRITTEN):
         id_, other = _ends(call, one)
         for type_ in _given_types(call, pair, one.get("types")):
             call.world.graph.drop_label(pair, id_, other, type_)
-    return Response(204)
+    return _archived(call)
 
 
 def connect_single(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
-    id_, other = _must_live(call, "kind", call.params["id"]), _must_live(call, "to", call.params["other"])
-    given = call.request.json()
-    types = _given_types(call, pair, given) if isinstance(given, list) else []
-    call.portal.associating.connect(pair, id_, other, types, call.act)
-    labels = [label for type_ in types if (label := call.world.graph.label(pair, type_))]
-    body = {"fromObjectTypeId": call.kind().type_id, "fromObjectId": id_, "toObjectTypeId": call.kind("to").type_id,
-            "toObjectId": other, "labels": labels}  # fmt: skip
-    return answer(body, 201)
+    ends = _must_live(call, "kind", call.params["id"]), _must_live(call, "to", call.params["other"])
+    types = _given_types(call, _pair(call), call.request.json())
+    call.portal.associating.connect(_pair(call), *ends, types, call.act)
+    return answer(_labels_between(call, ends, types), 201)
 
 
 def connect_single_plainly(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
-    id_, other = _must_live(call, "kind", call.params["id"]), _must_live(call, "to", call.params["other"])
-    return answer(batch_frame(call, [_connect(call, pair, id_, other, [])]))
+    ends = _must_live(call, "kind", call.params["id"]), _must_live(call, "to", call.params["other"])
+    return answer(batch_frame(call, [_connect_plainly(call, ends)]))
 
 
 def cut_single(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
-    call.portal.associating.cut(pair, _number(call.params["id"]), _number(call.params["other"]), call.act)
+    call.portal.associating.cut(
+        _pair(call), _number(call.params["id"]), _number(call.params["other"]), call.act
+    )
     return Response(204)
 
 
 def labels(call: Call) -> Response:
-    pair = (call.kind().name, call.kind("to").name)
-    graph = call.world.graph
+    pair, graph = _pair(call), call.world.graph
     types = [one for one in (PRIMARY.get(pair), PLAIN.get(pair)) if one is not None]
     found = [
         {"category": "HUBSPOT_DEFINED", "typeId": type_, "label": graph.label(pair, type_)} for type_ in types
     ]
+    custom = graph.custom.get(pair, {})
     found += [
-        {"category": "USER_DEFINED", "typeId": type_, "label": label}
-        for type_, label in graph.custom.get(pair, {}).items()
+        {"category": "USER_DEFINED", "typeId": type_, "label": label} for type_, label in custom.items()
     ]
     return answer({"results": found})
 
 
-def _connect(call: Call, pair: Pair, id_: int, other: int, types: list[int]) -> Body:
-    call.portal.associating.connect(pair, id_, other, types, call.act)
-    first = types[0] if types else PLAIN.get(pair, 0)
+def _pair(call: Call) -> Pair:
+    return call.kind().name, call.kind("to").name
+
+
+def _archived(call: Call) -> Response:
+    """v4 says nothing, the dated families an empty batch."""
+    return Response(204) if call.family == "v4" else answer(batch_frame(call, []))
+
+
+def _labels_between(call: Call, ends: tuple[int, int], types: list[int]) -> Body:
+    names = [label for type_ in types if (label := call.world.graph.label(_pair(call), type_))]
     return {
-        "from": {"id": str(id_)}, "to": {"id": str(other)},
-        "associationSpec": {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": first},
+        "fromObjectTypeId": call.kind().type_id, "fromObjectId": str(ends[0]), "toObjectTypeId": call.kind("to").type_id,
+        "toObjectId": str(ends[1]), "labels": names,
     }  # fmt: skip
+
+
+def _connect_plainly(call: Call, ends: tuple[int, int]) -> Body:
+    pair = _pair(call)
+    call.portal.associating.connect(pair, *ends, [], call.act)
+    spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": PLAIN.get(pair, 0)}
+    return {"from": {"id": str(ends[0])}, "to": {"id": str(ends[1])}, "associationSpec": spec}
 
 
 def _ends(call: Call, one: Body) -> tuple[int, int]:

@@ -219,4 +219,4 @@ def _not_found(call: Call, ids: list[str]) -> Body:
 
 
 def _mixed(call: Call, results: list[Body], errors: list[Body], status: int = 200) -> Response:
-    return answer(batch_frame(call, results, errors), 207 if errors else status)
+    return answer(batch_frame(call, results, errors), call.portal.settings.mixed_status if errors else status)

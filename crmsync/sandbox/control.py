@@ -167,6 +167,7 @@ def _rules(portal: "Portal", body: Body) -> None:
         ]
     if "read_only" in body:
         settings.frozen = {(one.get("kind", "contacts"), one["name"]) for one in body["read_only"]}
+    settings.mixed_status = int(body.get("mixed_status", settings.mixed_status))
     portal.search_body_limit = bool(body.get("search_body_limit", portal.search_body_limit))
 
 

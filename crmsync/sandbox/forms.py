@@ -8,6 +8,11 @@ from crmsync.sandbox.times import iso, read_instant
 from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
 
 MOST_SUBMISSIONS = 50
+_STYLE = {
+    "backgroundWidth": "100%", "fontFamily": "arial", "helpTextColor": "#7C98B6", "helpTextSize": "11px",
+    "labelTextColor": "#33475b", "labelTextSize": "13px", "legalConsentTextColor": "#33475b", "legalConsentTextSize": "14px",
+    "submitAlignment": "left", "submitColor": "#ff7a59", "submitFontColor": "#ffffff", "submitSize": "12px",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,10 @@ class Form:
             "recaptchaEnabled": False,
                               "notifyContactOwner": False, "notifyRecipients": [], "createNewContactForNewEmail": True,
                               "prePopulateKnownValues": True, "allowLinkToResetKnownValues": False,
-                              "postSubmitAction": {"type": "thank_you", "value": "Thanks"}},
+                              "lifecycleStages": [],
+                "postSubmitAction": {"type": "thank_you", "value": "Thanks"}},
             "displayOptions": {"renderRawHtml": False, "theme": "default_style", "submitButtonText": "Submit",
-            "style": {}},
+            "style": _STYLE},
             "legalConsentOptions": {"type": "none"},
         }  # fmt: skip
 

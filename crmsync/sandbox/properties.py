@@ -72,7 +72,8 @@ def create_batch(call: Call) -> Response:
         except ApiError as error:
             errors.append({"status": "error", "category": error.category, "message": error.message,
                            "context": {"name": [str(given.get("name"))]}})  # fmt: skip
-    return answer(batch_frame(call, results, errors), 207 if errors else 201)
+    status = 200 if call.family == "2026-09" else 201
+    return answer(batch_frame(call, results, errors), call.portal.settings.mixed_status if errors else status)
 
 
 def read_batch(call: Call) -> Response:

@@ -48,12 +48,14 @@ class Settings:
     Attributes:
         allow_backward: a lifecycle stage may be set backward without clearing it first.
         frozen: properties made read-only, as (kind, name).
+        mixed_status: of a batch with errors; HubSpot's documents of 2026-09 list 200 only.
     """
 
     allow_backward: bool = False
     required: list[RequiredWhen] = field(default_factory=list)
     frozen: set[tuple[str, str]] = field(default_factory=set)
     max_text: int = MAX_TEXT
+    mixed_status: int = 207
 
 
 class Validator:
