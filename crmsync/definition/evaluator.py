@@ -20,6 +20,8 @@ Explain: TypeAlias = bool | Callable[[Evaluation], bool]
 
 SLICE = 50_000  # contacts evaluated at once; memory follows it, speed hardly does
 
+_LARGE = 10_000
+
 _ACTIONS: Mapping[str, Action] = {
     "human_only": Action.HOLD,
     "unknown_stage": Action.HOLD,
@@ -93,7 +95,8 @@ class Evaluator:
         self, reading: Reading, as_of: datetime, *, explain: Explain = False
     ) -> Iterator[Evaluation]:
         """Yield the evaluations of contacts that were already read."""
-        rows = self._collected(self.evaluate_frames(reading.frames, as_of), is_whole=explain is not False)
+        planned = self.evaluate_frames(reading.frames, as_of)
+        rows = self._collected(planned, reading, is_whole=explain is not False)
         evaluations = self._evaluations(rows, reading, as_of)
         if explain is False:
             yield from evaluations
@@ -119,13 +122,12 @@ class Evaluator:
                 evaluations[row] = replace(evaluations[row], explanation=told[row])
         yield from evaluations
 
-    def _collected(self, frame: Lazy, *, is_whole: bool) -> pl.DataFrame:
+    def _collected(self, frame: Lazy, reading: Reading, *, is_whole: bool) -> pl.DataFrame:
         layout = self.layout
         if not is_whole:
             generated = (layout.criteria, layout.groups, layout.gates, layout.vetoes, layout.items)
             frame = frame.select(ROW, *_SAID, *(column for names in generated for column in names.values()))
-        native: pl.LazyFrame = frame.to_native()
-        return native.collect().sort(ROW)
+        return collected(frame, is_large=len(reading.ids) > _LARGE).sort(ROW)
 
     def _evaluations(self, rows: pl.DataFrame, reading: Reading, as_of: datetime) -> Iterator[Evaluation]:
         values = {name: rows[name].to_list() for name in rows.columns}
@@ -157,6 +159,15 @@ class Evaluator:
             stage=reading.stages[row],
             **said,
         )
+
+
+def collected(frame: Lazy, *, is_large: bool) -> pl.DataFrame:
+    """Run the plan on its engine and return the rows, in any order. Polars streams large ones: half the time."""
+    native = frame.to_native()
+    if isinstance(native, pl.LazyFrame):
+        return native.collect(engine="streaming" if is_large else "in-memory")
+    made: pl.DataFrame = frame.collect("polars").to_native()
+    return made
 
 
 def _picked(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]], index: int) -> dict[str, Any]:
