@@ -101,3 +101,6 @@ def _announce(url: str, token: str, contacts: int, *, as_json: bool) -> None:
     for name, value in exports.items():
         click.echo(f"export {name}={shlex.quote(value)}")
     click.echo(f"Look behind it at {url}/_sandbox; Ctrl-C stops it.")
+
+
+COMMANDS = (sandbox,)
