@@ -163,6 +163,20 @@ def outcome_of(conn: Connection, seq: int) -> Entry | None:
     return None if row is None else entry_from(row)
 
 
+def outcomes_of(conn: Connection, intents: Sequence[Entry]) -> Mapping[int, Entry]:
+    """Return the outcomes of some intents, by the intent's seq; those without one are absent."""
+    a = t.audit.c
+    contacts = {entry.draft.id for entry in intents}
+    query = sa.select(t.audit).where(
+        a.id.in_(contacts),  # by contact: `of` has no index of its own
+        a.seq > min((entry.seq for entry in intents), default=0),
+        a.of.in_([entry.seq for entry in intents]),
+        a.kind.in_(OUTCOMES),
+    )
+    found = [entry_from(row) for row in conn.execute(query.order_by(a.seq)).mappings()]
+    return {entry.draft.of: entry for entry in found if entry.draft.of is not None}
+
+
 def runs(conn: Connection, *, before: int | None, limit: int) -> tuple[RunLine, ...]:
     a = t.audit.c
     query = sa.select(t.audit).where(*_of_kind(conn, "run.started")).order_by(a.seq.desc()).limit(limit)

@@ -109,6 +109,11 @@ class Trail:
         with self._database.read() as conn:
             return reading.outcome_of(conn, seq)
 
+    def outcomes_of(self, intents: Sequence[Entry]) -> Mapping[int, Entry]:
+        """Return the outcomes of some intents (a page of them), by the intent's seq; those without are absent."""
+        with self._database.read() as conn:
+            return reading.outcomes_of(conn, intents)
+
     def runs(self, *, before: int | None = None, limit: int = 20) -> tuple[RunLine, ...]:
         """Return the newest runs first; `before`: the seq of a `run.started` to go on from."""
         with self._database.read() as conn:
