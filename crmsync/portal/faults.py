@@ -15,7 +15,7 @@ _WORD = re.compile(r"[A-Z][A-Z0-9_]{1,60}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9._-]{1,80}")
 _CORRELATION = re.compile(r"[0-9A-Za-z-]{8,64}")
-_QUOTED_PROPERTY = re.compile(r"""[Pp]ropert(?:y|ies)\W{1,3}([a-z][a-z0-9_]*)\W""")
+_QUOTED_PROPERTY = re.compile(r"""[Pp]ropert(?:y|ies):?\s+["'`]([a-z][a-z0-9_]{0,99})["'`]""")
 _LONGEST_WAIT_S = 60.0
 _MIGRATION_WAIT_S = 3600.0
 _LOCK_S = 2.0
@@ -278,7 +278,7 @@ def _names(said: Mapping[str, Any]) -> Iterator[str]:
     for one in (said, *_details(said)):
         message = one.get("message")
         if isinstance(message, str):
-            yield from _QUOTED_PROPERTY.findall(message[:2000].partition("[{")[0] + " ")
+            yield from _QUOTED_PROPERTY.findall(message[:2000].partition("[{")[0])
 
 
 def _details(said: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -1,0 +1,162 @@
+"""G8: never more requests in any window than the portal allows, and no fewer than it would."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from crmsync.errors import RateLimited
+from crmsync.model import Kind
+from crmsync.portal.budget import Budget
+from crmsync.portal.clock import PortalClock
+from crmsync.portal.config import PortalConfig, Time
+from crmsync.portal.paths import Limit
+from crmsync.portal.traffic import Traffic
+from tests.inprocess import START, FakeTime, a_portal, connected
+
+
+def a_budget(time: FakeTime, **config: float) -> Budget:
+    clocks = Time(time.monotonic, time.sleep, time.wall)
+    return Budget(PortalConfig(**config), clocks, PortalClock(clocks), Traffic())  # type: ignore[arg-type] # numbers
+
+
+def headers(**said: int) -> Mapping[str, str]:
+    return {f"X-HubSpot-RateLimit-{name.replace('_', '-')}": str(value) for name, value in said.items()}
+
+
+def send(budget: Budget, time: FakeTime, limit: Limit, latency_s: float = 0.0) -> float:
+    ticket = budget.acquire(limit)
+    sent_at = time.elapsed
+    time.pass_by(latency_s)
+    budget.answered(ticket, {})
+    return sent_at
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "span_s"),
+    [(Limit.BURST, 100, 10.0), (Limit.SEARCH, 4, 1.0), (Limit.ASSOCIATIONS, 100, 10.0)],
+)
+def test_g8_no_window_ever_holds_more_than_its_limit(limit: Limit, most: int, span_s: float) -> None:
+    time = FakeTime()
+    budget = a_budget(time)
+
+    sent = [send(budget, time, limit, latency_s=0.013) for _ in range(most * 4)]
+
+    assert max(sum(start <= one < start + span_s for one in sent) for start in sent) <= most
+
+
+def test_g8_a_request_counts_until_its_answer_is_a_window_old() -> None:
+    time = FakeTime()
+    budget = a_budget(time, burst_per_10s=1)
+    send(budget, time, Limit.BURST, latency_s=5.0)
+
+    assert send(budget, time, Limit.BURST) >= 15.0
+
+
+def test_the_burst_limit_is_what_the_headers_say() -> None:
+    time = FakeTime()
+    budget = a_budget(time)
+
+    budget.answered(budget.acquire(Limit.BURST), headers(Max=190, Remaining=189))
+
+    assert budget.burst_limit == 190
+
+
+def test_a_configured_burst_limit_stays_below_the_headers() -> None:
+    time = FakeTime()
+    budget = a_budget(time, burst_per_10s=50)
+
+    budget.answered(budget.acquire(Limit.BURST), headers(Max=190, Remaining=189))
+
+    assert budget.burst_limit == 50
+
+
+@pytest.mark.parametrize("text", ["", "-5", "many", "1e9", "9" * 40])
+def test_an_unreadable_header_changes_nothing(text: str) -> None:
+    time = FakeTime()
+    budget = a_budget(time)
+
+    budget.answered(budget.acquire(Limit.BURST), {"X-HubSpot-RateLimit-Max": text})
+
+    assert budget.burst_limit == 100
+
+
+def test_g8_the_daily_reserve_holds() -> None:
+    time = FakeTime()
+    budget = a_budget(time, daily_reserve=0.1)
+    for left in (103, 102, 101, 100):
+        budget.answered(budget.acquire(Limit.BURST), headers(Daily=1000, Daily_Remaining=left))
+
+    with pytest.raises(RateLimited) as raised:
+        budget.acquire(Limit.BURST)
+    assert raised.value.policy == "DAILY"
+    assert raised.value.retry_after_s == pytest.approx(12 * 3600)  # noon, UTC
+
+
+def test_searches_tell_no_headers_and_count_on_the_day_all_the_same() -> None:
+    time = FakeTime()
+    budget = a_budget(time, daily_reserve=0.1)
+    budget.answered(budget.acquire(Limit.BURST), headers(Daily=1000, Daily_Remaining=103))
+
+    for _ in range(3):
+        send(budget, time, Limit.SEARCH)
+
+    with pytest.raises(RateLimited):
+        budget.acquire(Limit.SEARCH)
+
+
+def test_g8_after_midnight_the_day_is_new() -> None:
+    time = FakeTime()
+    budget = a_budget(time)
+    budget.day_is_over()
+    with pytest.raises(RateLimited):
+        budget.acquire(Limit.BURST)
+
+    time.pass_by(12 * 3600 + 1)
+
+    budget.acquire(Limit.BURST)
+
+
+def test_g8_alone_there_is_no_429_and_the_budget_is_used() -> None:
+    time = FakeTime()
+    portal = a_portal(time, tier="pro")
+    gateway = connected(portal, time, latency_s=0.02)
+
+    for _ in range(1900):
+        gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
+
+    assert portal.limits.refused == {}
+    assert 1900 / (time.elapsed / 10) >= 0.9 * 190
+
+
+def test_g8_with_another_app_using_half_of_it_fewer_than_one_in_a_hundred_is_refused() -> None:
+    time = FakeTime()
+    portal = a_portal(time, tier="pro")
+    gateway = connected(portal, time, latency_s=0.05)
+    eaten_at = 0.0
+
+    for _ in range(2000):
+        gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
+        while eaten_at < time.elapsed:  # 95 in 10 s, steadily, from the same window
+            portal.limits.burst(portal.app.id, oauth=False).eat(int(time.wall().timestamp() * 1000), 1)
+            eaten_at += 10 / 95
+
+    assert sum(portal.limits.refused.values()) < 20
+    assert 2000 / (time.elapsed / 10) >= 0.75 * 95
+
+
+def test_g8_with_another_app_searching_half_of_it_fewer_than_one_in_a_hundred_is_refused() -> None:
+    time = FakeTime()
+    portal = a_portal(time)
+    gateway = connected(portal, time, latency_s=0.02)
+    eaten_at = 0.0
+    since, until = START - timedelta(days=1), START
+
+    for _ in range(2000):
+        list(gateway.changed(Kind.NOTE, since, until))
+        while eaten_at < time.elapsed:
+            portal.limits.search.eat(int(time.wall().timestamp() * 1000), 1)
+            eaten_at += 1 / 2.5
+
+    assert sum(portal.limits.refused.values()) < 20
+    assert 2000 / time.elapsed > 1.2
