@@ -42,7 +42,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def plain(value: object) -> Text:
     """Show a value from outside as it is: no markup, and nothing that a terminal would obey."""
-    return Text("".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in str(value)))
+    return Text("".join(_shown(one) for one in str(value)))
+
+
+def _shown(one: str) -> str:
+    if one.isprintable() or one == "\n":
+        return one
+    return " " if one.isspace() else "\ufffd"
 
 
 def progress() -> Progress:

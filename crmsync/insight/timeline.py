@@ -53,7 +53,7 @@ class Moment:
         contact: whose entry: after a merge, an id merged into the contact is possible.
         property: None for what is not about one.
         before, after: the property's values, None: no value; of a merge, `after` is the contact it was merged into.
-        why: one sentence.
+        why: sentences; the why of a stage change may have several lines.
         problem: why it failed or was abandoned; "" when it did not.
         is_erased: the values were erased with the person and are not known any more.
     """

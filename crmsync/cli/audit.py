@@ -1,0 +1,189 @@
+"""`crmsync audit`: list, export and verify the trail; its head and checkpoints."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from crmsync.app import App
+from crmsync.cli.asking import contact_of, instant_text, maybe_instant_of
+from crmsync.cli.output import console, json_option, print_json, table
+from crmsync.cli.session import Call, session
+from crmsync.errors import OperatorError
+from crmsync.model import Entry, RunId
+from crmsync.store.export import csv_lines, json_lines
+from crmsync.store.reading import AuditFilter
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_FILTERS = (
+    click.option("--contact", metavar="CONTACT", help="An id or an e-mail address."),
+    click.option("--kind", help="For example change.applied, or a family: change."),
+    click.option("--cause", help="For example promoted, demoted, score_moved."),
+    click.option("--property", "property_name", metavar="NAME", help="For example lifecyclestage."),
+    click.option("--actor", help="For example crmsync, or 'CRM_UI userId:12'."),
+    click.option("--definition", metavar="VERSION", help="Its version, id or hash."),
+    click.option("--run", metavar="RUN"),
+    click.option("--since", metavar="INSTANT", help="2026-11-22, 2026-11-22T12:00Z, or an age: 24h."),
+    click.option("--until", metavar="INSTANT", help="Up to, not including."),
+)
+
+
+def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+@click.group("audit")
+def audit() -> None:
+    """Look at the audit trail, take it elsewhere, prove that nobody changed it."""
+
+
+@audit.command("list")
+@_filtered
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@json_option
+@click.pass_obj
+def list_(call: Call, /, *, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List entries, the newest first."""
+    with session(call) as app:
+        entries = app.store.trail.entries(_where(app, **filters), limit=limit)
+    if as_json:
+        print_json([_document(entry) for entry in entries])
+        return
+    rows = [_row(entry) for entry in entries]
+    console().print(
+        table("", ("seq", "at (UTC)", "kind", "contact", "change"), rows) if rows else "No entries."
+    )
+
+
+@audit.command("export")
+@_filtered
+@click.option("--csv", "as_csv", is_flag=True, help="CSV instead of JSON Lines.")
+@click.option("--output", metavar="FILE", default="-", help="Where to write; - is standard output.")
+@click.pass_obj
+def export(call: Call, /, *, as_csv: bool, output: str, **filters: str | None) -> None:
+    """Write entries, the oldest first, as JSON Lines, CSV or a bundle that proves itself."""
+    with session(call) as app:
+        entries = app.store.trail.export(_where(app, **filters))
+        with _written(output) as out:
+            for line in csv_lines(entries) if as_csv else json_lines(entries):
+                out.write(line.encode() if isinstance(line, str) else line)
+
+
+@audit.command("verify")
+@click.option(
+    "--head", "known_head", metavar="HASH", help="A head from before: the chain must still contain it."
+)
+@json_option
+@click.pass_obj
+def verify(call: Call, *, known_head: str | None, as_json: bool) -> None:
+    """Prove that no entry was edited, removed, inserted or moved; exit 7 names the first that was."""
+    if known_head is not None and not _HASH.fullmatch(known_head):
+        raise OperatorError(
+            f"--head {known_head!r} is not a hash.",
+            next_step="Give the 64 hex digits of `crmsync audit head`.",
+        )
+    with session(call) as app:
+        proven = app.store.trail.verify(known_head)
+    if as_json:
+        print_json({"entries": proven.entries, "head": proven.head, "erased": proven.erased})
+        return
+    click.echo(f"The chain holds: {proven.entries} entries, {proven.erased} of them erased.")
+    click.echo(f"Head: {proven.head}")
+
+
+@audit.command("head")
+@json_option
+@click.pass_obj
+def head(call: Call, *, as_json: bool) -> None:
+    """Print the newest entry's number and hash: keep it elsewhere for `audit verify --head`."""
+    with session(call) as app:
+        newest = app.store.trail.head()
+    if as_json:
+        print_json({"seq": newest.seq, "hash": newest.hash})
+    else:
+        click.echo(f"{newest.seq} {newest.hash}")
+
+
+def _where(app: App, *, since: str | None, until: str | None, **given: str | None) -> AuditFilter:
+    now, contact, run = app.now(), given["contact"], given["run"]
+    return AuditFilter(
+        contact=None if contact is None else contact_of(app.store, contact),
+        kind=given["kind"],
+        cause=given["cause"],
+        property=given["property_name"],
+        actor=given["actor"],
+        definition=given["definition"],
+        run=None if run is None else RunId(run),
+        since=maybe_instant_of(since, now, "--since"),
+        until=maybe_instant_of(until, now, "--until"),
+    )
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    """Make the JSON object of architecture, section 7, with its keys in that order."""
+    draft = entry.draft
+    ref = draft.definition
+    return {
+        "seq": entry.seq,
+        "at": instant_text(entry.at),
+        "kind": draft.kind,
+        "run": draft.run,
+        "portal": entry.portal,
+        "object": draft.object,
+        "id": draft.id,
+        "property": draft.property,
+        "before": draft.before,
+        "after": draft.after,
+        "of": draft.of,
+        "cause": draft.cause,
+        "definition": None if ref is None else {"id": ref.id, "version": ref.version, "sha256": ref.sha256},
+        "reason": draft.reason,
+        "actor": draft.actor,
+        "values_digest": entry.values_digest,
+        "prev": entry.prev,
+        "hash": entry.hash,
+    }
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    draft = entry.draft
+    at = f"{entry.at:%Y-%m-%d %H:%M}"
+    return entry.seq, at, draft.kind, draft.id, _change(entry)
+
+
+def _change(entry: Entry) -> str:
+    draft = entry.draft
+    if draft.property is None:
+        return draft.actor if draft.run is None else f"run {draft.run}"
+    values = f"{_short(draft.before)} → {_short(draft.after)}"
+    by = "" if draft.actor == "crmsync" else f", {draft.actor}"
+    return f"{draft.property}: {values} ({draft.cause}{by})"
+
+
+def _short(value: str | None, width: int = 24) -> str:
+    text = (value or "nothing").replace("\n", " ")
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+@contextmanager
+def _written(output: str) -> Iterator[BinaryIO]:
+    if output == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with Path(output).open("wb") as file:
+            yield file
+    except OSError as error:
+        raise OperatorError(
+            f"{output} cannot be written ({error.strerror}).", next_step="Name another file with --output."
+        ) from None
+
+
+COMMANDS = (audit,)

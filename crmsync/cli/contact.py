@@ -1,0 +1,32 @@
+"""`history`, `explain`, `erase`: one contact's past, its arithmetic, and its right to be forgotten."""
+
+import click
+
+from crmsync.cli import contact_render
+from crmsync.cli.asking import contact_of
+from crmsync.cli.output import console, json_option, print_json
+from crmsync.cli.session import Call, session
+from crmsync.insight.timeline import stage_life, timeline
+from crmsync.store.life import life
+
+
+@click.command("history")
+@click.argument("contact", metavar="CONTACT")
+@click.option("--all", "everything", is_flag=True, help="Scores and the other properties too.")
+@json_option
+@click.pass_obj
+def history(call: Call, contact: str, *, everything: bool, as_json: bool) -> None:
+    """Show the life of a contact's stage: who, when, from, to, why."""
+    with session(call) as app:
+        store = app.store
+        id_ = contact_of(store, contact)
+        remembered = life(store.trail, store.plans, store.mirror.family(id_))
+    moments = timeline(remembered.entries, remembered.plans)
+    shown = moments if everything else stage_life(moments)
+    if as_json:
+        print_json({"contact": id_, "moments": [contact_render.moment_document(one) for one in shown]})
+    else:
+        contact_render.print_history(console(), id_, shown)
+
+
+COMMANDS = (history,)

@@ -1,0 +1,95 @@
+"""Moments of a contact's life -> JSON documents and lines of at most 80 columns."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from crmsync.cli.asking import instant_text
+from crmsync.cli.output import plain
+from crmsync.insight.timeline import Moment, State, What
+from crmsync.model import STAGE
+
+_HASH_SHOWN = 12
+_INDENT = "    "
+_STYLES = {State.FAILED: "red", State.ABANDONED: "yellow", State.OPEN: "yellow", State.DONE: ""}
+
+
+def moment_document(moment: Moment) -> dict[str, Any]:
+    return {
+        "at": instant_text(moment.at),
+        "noted_at": instant_text(moment.noted_at),
+        "seq": moment.seq,
+        "what": moment.what.value,
+        "contact": moment.contact,
+        "who": moment.actor.words,
+        "source": moment.actor.source.value,
+        "property": moment.property,
+        "from": moment.before,
+        "to": moment.after,
+        "why": moment.why,
+        "state": moment.state.value,
+        "problem": moment.problem or None,
+        "cause": moment.cause,
+        "definition": None if moment.definition is None else asdict(moment.definition),
+        "run": moment.run,
+        "erased": moment.is_erased,
+    }
+
+
+def print_history(out: Console, contact: str, moments: Sequence[Moment]) -> None:
+    """Print one paragraph a moment, oldest first."""
+    if not moments:
+        out.print(f"Contact {contact}: nobody has changed its stage since crmsync knows it.")
+        return
+    out.print(Text(f"Contact {contact}", style="bold"))
+    for moment in moments:
+        _print_moment(out, moment, contact)
+
+
+def _print_moment(out: Console, moment: Moment, contact: str) -> None:
+    head = Text(f"{moment.at:%Y-%m-%d %H:%M}  ")
+    head.append_text(Text.assemble((plain(_title(moment)).plain, "bold")))
+    head.append(f"  {moment.actor.words}")
+    if moment.state is not State.DONE:
+        head.append(f"  {moment.state.value}", style=_STYLES[moment.state])
+    out.print(head)
+    lines = [moment.why, moment.problem and f"Problem: {moment.problem}", _source(moment, contact)]
+    for line in filter(None, lines):
+        for wrapped in plain(line).wrap(out, out.width - len(_INDENT)):
+            out.print(Text(_INDENT) + wrapped)
+
+
+def _title(moment: Moment) -> str:
+    match moment.what:
+        case What.MERGED:
+            return f"contact {moment.contact} merged into {moment.after}"
+        case What.DELETED | What.ERASED | What.FINDING:
+            return moment.what.value
+        case What.PLANNED if moment.before is None and moment.after is None:
+            return "planned"
+        case _:
+            name = "" if moment.property in (None, STAGE) else f"{moment.property}: "
+            moved = (
+                "values erased" if moment.is_erased else f"{_value(moment.before)} → {_value(moment.after)}"
+            )
+            prefix = {What.PLANNED: "planned: ", What.REVERTED: "reverted: "}.get(moment.what, "")
+            return f"{prefix}{name}{moved}"
+
+
+def _value(text: str | None) -> str:
+    return (text or "nothing").replace("\n", " ")
+
+
+def _source(moment: Moment, contact: str) -> str:
+    parts = [f"entry {moment.seq}"]
+    if moment.run:
+        parts.append(f"run {moment.run}")
+    if moment.definition is not None:
+        ref = moment.definition
+        parts.append(f"definition {ref.id} {ref.version} ({ref.sha256[:_HASH_SHOWN]})")
+    if moment.contact not in ("", contact):
+        parts.append(f"then contact {moment.contact}")
+    return ", ".join(parts)
