@@ -25,6 +25,7 @@ from crmsync.definition.text import EPOCH, fold, read_date
 from crmsync.definition.told import condition_of, is_about_scores, leaves, told
 from crmsync.definition.words import (
     TIMES,
+    article,
     both,
     count_phrase,
     counted,
@@ -130,7 +131,9 @@ def _until(definition: Definition, evaluation: Evaluation) -> str:
     if evaluation.explanation is None:
         return "until it may come back"
     back_at = _revisit_at(definition, evaluation)
-    asked = [event_label(name) for name, kind in definition.events.items() if kind.phase == "decision"]
+    asked = [
+        article(event_label(name)) for name, kind in definition.events.items() if kind.phase == "decision"
+    ]
     unless = f", unless there is {either(asked)} after it came back" if asked else ""
     if back_at is None:
         return f"until a person clears the reason{unless}"

@@ -17,7 +17,7 @@ from crmsync.definition.nouns import (
     Operator,
     Test,
 )
-from crmsync.definition.words import both, number, percent, phrase, spaced, stage_label
+from crmsync.definition.words import both, count_phrase, number, percent, phrase, spaced, stage_label
 from crmsync.model import Json
 
 _UPWARD = {"at_least", "more_than"}
@@ -59,7 +59,8 @@ def leaves(part: Json, *, truth: bool) -> Iterator[Json]:
 
 def told(part: Json, definition: Definition) -> str:
     """Return the condition and, where it is missing something, what is there now; never a text from the portal."""
-    text = phrase(condition_of(part, definition), definition)
+    condition = condition_of(part, definition)
+    text = count_phrase(condition) if isinstance(condition, Count) else phrase(condition, definition)
     now = "" if part["truth"] is True else _now(part, definition)
     return f"{text} ({now})" if now else text
 

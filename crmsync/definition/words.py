@@ -158,7 +158,7 @@ def phrase(condition: Condition, definition: Definition) -> str:
         case Test():
             return _test(condition, definition)
         case Count():
-            return count_phrase(condition)
+            return f"there {_was(condition)} {count_phrase(condition)}"
         case EvidenceSatisfied():
             return _evidence(definition)
         case Gate(condition=part):
@@ -182,6 +182,15 @@ def count_phrase(count: Count) -> str:
     what = either(event_label(name) for name in count.events)
     when = f"in the last {span(count.within)}" if count.within else "at any time"
     return " and ".join(f"{_times(test, what)} {when}" for test in count.tests)
+
+
+def _was(count: Count) -> str:
+    return "was" if count_phrase(count).startswith(("a ", "an ", "no ")) else "were"
+
+
+def tests_phrase(tests: Sequence[Test]) -> str:
+    """Return what tests on one fact ask, without naming it: `is at least 35`."""
+    return " and ".join(_predicate(test) for test in tests)
 
 
 def _times(test: Test, what: str) -> str:
