@@ -9,7 +9,7 @@ from crmsync.sandbox.wire import HTML_HEADER, ApiError, Body, Request, Reset, Re
 
 KINDS = (
     "burst", "search_limit", "daily", "unknown_429", "423", "477", "500", "502", "503", "504", "521", "523", "524",
-    "reset_before", "reset_after", "truncate", "html_200", "empty_200", "slow", "hang", "garbage", "replace",
+    "reset_before", "reset_after", "truncate", "half", "html_200", "empty_200", "slow", "hang", "garbage", "replace",
 )  # fmt: skip
 
 LOCK_MS = 2_000
@@ -75,6 +75,10 @@ class Faults:
     def clear(self) -> None:
         self.rules.clear()
         self._locks.clear()
+
+    def release(self, path_end: str) -> None:
+        """Open the locks of paths that end like this."""
+        self._locks = {path: lock for path, lock in self._locks.items() if not path.endswith(path_end)}
 
     def strike(self, request: Request, now_ms: int) -> Rule | None:
         """The fault that this request meets, counted as used. A lock (423) holds its path for 2 s."""
@@ -145,6 +149,8 @@ def after(rule: Rule, response: Response) -> Response | Reset:
     match rule.kind:
         case "reset_after":
             return Reset(applied=True)
+        case "half":
+            return replace(response, body=response.body[: len(response.body) // 2])
         case "truncate":
             return replace(response, cut_at=len(response.body) // 2)
         case "slow":

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 import orjson
 
 from crmsync.sandbox.store import Act, Record
-from crmsync.sandbox.times import HOUR, SECOND
+from crmsync.sandbox.times import SECOND
 from crmsync.sandbox.wire import Body
 
 MOST_EVENTS = 100
 TRIES = 10
+FIRST_WAIT_MS = 80 * SECOND
+"""Doubled each time, ten tries fill the 24 hours."""
 TOLD_KINDS = frozenset({"contacts", "companies", "deals", "tickets"})
 SILENT_PROPERTIES = frozenset({"num_unique_conversion_events", "hs_lastmodifieddate", "lastmodifieddate"})
 """*Source*: portal facts, section 8: nobody can subscribe to these."""
@@ -149,7 +151,7 @@ class Webhooks:
         if delivery.attempt > TRIES:
             self.given_up += delivery.events
             return
-        wait_ms = min(SECOND * 2**delivery.attempt, 24 * HOUR // TRIES)
+        wait_ms = FIRST_WAIT_MS * 2 ** (delivery.attempt - 1)
         delivery.due_ms = now_ms + wait_ms + self._rng.randrange(SECOND)
         self.on_the_way.append(delivery)
 
