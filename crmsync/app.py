@@ -21,13 +21,15 @@ from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.load import load as load_definition
 from crmsync.definition.narrator import Narrator
 from crmsync.definition.nouns import Definition
-from crmsync.errors import OperatorError, Rejected, SettingsError
+from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError
 from crmsync.portal.config import PortalConfig
 from crmsync.portal.gateway import Gateway, connect
 from crmsync.portal.schema import Account
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
 
+_PATIENCE_S = 900.0  # a first pull of a large portal may take that long
+_LOOK_AGAIN_S = 0.5
 _WORKERS = 9  # one stream each for contacts, companies, deals and the six engagement kinds
 
 
@@ -70,6 +72,15 @@ class App:
     @cached_property
     def evaluator(self) -> Evaluator:
         return Evaluator(self.definition)
+
+    def reload_definition(self) -> None:
+        """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
+        fresh = load_definition(self.settings.definition.path)
+        self.__dict__["definition"], self.__dict__["evaluator"] = fresh, Evaluator(fresh)
+
+    @property
+    def has_token(self) -> bool:
+        return bool(self.settings.portal.access_token.get_secret_value())
 
     @cached_property
     def store(self) -> Store:
@@ -117,8 +128,29 @@ class App:
         account = self.bind()
         if writes and self.settings.writes.mode == "apply":
             self._require_properties()
-        yield self._engine(account.zone)
-        self._remember_app_id()
+        self._keep_definition()
+        self._take_lease()
+        try:
+            yield self._engine(account.zone)
+            self._remember_app_id()
+        finally:
+            self.store.lease.release()
+
+    def _keep_definition(self) -> None:
+        """Keep the file's text by its hash: years later an entry's definition can still be read."""
+        text = self.settings.definition.path.read_text(encoding="utf-8")
+        self.store.definitions.keep(self.definition.ref, text)
+
+    def _take_lease(self) -> None:
+        """Wait for the process that writes now: the end of its cycle, its death, or the end of its term."""
+        deadline = self.monotonic() + _PATIENCE_S
+        while held := self.store.lease.take():
+            if self.monotonic() > deadline or self.should_stop():
+                raise LeaseLost(
+                    f"{held} writes to this portal, and has for {_PATIENCE_S:.0f} s.",
+                    next_step="Stop it, or wait until its cycle has ended.",
+                )
+            self.sleep(_LOOK_AGAIN_S)
 
     def _engine(self, timezone: ZoneInfo) -> Engine:
         settings, gateway, store = self.settings, self.gateway, self.store

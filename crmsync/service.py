@@ -1,0 +1,136 @@
+"""App -> the long-running process: cycles by the daemon, pages, health and metrics beside them."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from crmsync.app import App
+from crmsync.cycle.engine import Summary
+from crmsync.daemon import Daemon, Health
+from crmsync.errors import DefinitionError
+from crmsync.metrics import metrics_text
+from crmsync.model import PlanId, PlanStatus, RunId
+from crmsync.web import Running, WebConfig, make_app, serve
+from crmsync.web import store_desk as desks
+
+
+@dataclass(slots=True)
+class Service:
+    """One process: `run` for the daemon with its pages, `pages` for the pages alone."""
+
+    app: App
+    health: Health = field(default_factory=Health)
+    _seen: str = ""
+    _desk: desks.StoreDesk | None = None
+
+    def run(self, on_ready: Callable[[Running], None]) -> None:
+        """Serve the pages and run cycles until SIGTERM or SIGINT."""
+        daemon = Daemon(self.cycle, self.app.settings.schedule.cycle_every, self.app.now, self.health)
+        self.app.should_stop = daemon.stopping.is_set
+        running = self.pages()
+        try:
+            on_ready(running)
+            daemon.run()
+        finally:
+            running.stop()
+
+    def pages(self) -> Running:
+        """Serve the pages in a thread of their own. *Raises* OperatorError: the port is in use."""
+        web = self.app.settings.web
+        config = WebConfig(web.host, self.app.now, web.token.get_secret_value())
+        return serve(make_app(self.desk(), config), web.host, web.port)
+
+    def cycle(self) -> str:
+        """Run one cycle under the definition as the file now has it; return its status word."""
+        self._read_definition_again()
+        self.app.check_signatures()
+        with self.app.engine() as engine:
+            summary = engine.sync()
+        _log(summary)
+        return summary.status
+
+    def desk(self) -> desks.StoreDesk:
+        if self._desk is None:
+            actions = desks.Actions(self._approve, self._reject, self._revert)
+            daemon = desks.Daemon(self._health_document, self._metrics)
+            self._desk = desks.StoreDesk(
+                self.app.store, self.app.definition, self.app.evaluator, actions, daemon, self.app.now
+            )
+        return self._desk
+
+    def _read_definition_again(self) -> None:
+        """Take up a changed file; a broken one leaves the definition in force, and health says so."""
+        path = self.app.settings.definition.path
+        seen = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        if seen == self._seen:
+            return
+        first, self._seen = not self._seen, seen
+        if first:
+            return
+        try:
+            self.app.reload_definition()
+        except DefinitionError as error:
+            structlog.get_logger().warning(
+                "definition.refused",
+                problems=len(error.problems),
+                next_step="Run `crmsync check`; the old one stays.",
+            )
+            return
+        if self._desk is not None:
+            self._desk.current, self._desk.qualifier = self.app.definition, self.app.evaluator
+
+    def _approve(self, plan: PlanId, who: str) -> None:
+        self.app.store.plans.decide(plan, PlanStatus.APPROVED, who)
+
+    def _reject(self, plan: PlanId, who: str) -> None:
+        self.app.store.plans.decide(plan, PlanStatus.REJECTED, who)
+
+    def _revert(self, run: RunId) -> PlanId | None:
+        return self.app.revert(run)
+
+    def _metrics(self) -> str:
+        return metrics_text(self.health, self.app.gateway if self.app.has_token else None, self.app.store)
+
+    def _health_document(self) -> Mapping[str, Any]:
+        health = self.health
+        document: dict[str, Any] = {
+            "ok": not health.problem,
+            "problems": [health.problem] if health.problem else [],
+            "may_write": health.may_write,
+            "cycles": health.cycles,
+            "failures": health.failures,
+            "last_cycle_at": _text(health.last_cycle_at),
+            "last_status": health.last_status or None,
+            "paused_until": _text(health.paused_until),
+        }
+        if self.app.has_token:
+            gateway = self.app.gateway
+            document["budget"] = {
+                "burst_per_10s": gateway.burst_limit,
+                "daily_limit": gateway.daily_limit,
+                "daily_left": gateway.daily_remaining,
+                "requests_sent": gateway.traffic().requests,
+            }
+        return document
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+
+
+def _log(summary: Summary) -> None:
+    structlog.get_logger().info(
+        "cycle.finished",
+        run=summary.run,
+        status=summary.status,
+        plan=summary.plan.id if summary.plan else None,
+        pulled=sum(summary.pulled.counts.values()),
+        evaluated=summary.tally.evaluated,
+        promoted=summary.tally.promoted,
+        demoted=summary.tally.demoted,
+        results={result.value: count for result, count in summary.written.results.items()},
+    )
