@@ -1,0 +1,256 @@
+"""What the pages need to know and may ask for: the seam between web/ and the rest. store_desk.py is the real one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from crmsync.insight.timeline import Moment
+from crmsync.model import (
+    Change,
+    ContactId,
+    DefinitionRef,
+    Entry,
+    Evaluation,
+    Plan,
+    PlanId,
+    RunId,
+    Stage,
+)
+from crmsync.store.reading import AuditFilter, Count, Head, RunLine, StageMove
+from crmsync.store.verify import Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """
+    Living contacts by stage.
+
+    Attributes:
+        order: the stages of the definition, lowest first; stages outside it are in `counts` only.
+    """
+
+    order: tuple[Stage, ...]
+    counts: Mapping[Stage | None, int]
+
+    @property
+    def contacts(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What the trail holds since midnight UTC: counts by kind, cause and property, and moves between stages."""
+
+    day: date
+    counts: tuple[Count, ...]
+    moves: tuple[StageMove, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactView:
+    """
+    One contact as the mirror holds it, with what the definition says about it.
+
+    Attributes:
+        id: the living id; differs from the one asked for when contacts were merged.
+        also: ids that were merged into it.
+        emails: for the page only, never for URLs and logs.
+        evaluation: with its explanation; None when the contact is gone or was unknown at that instant.
+        known_since: since when the mirror knows it: before that the oldest known values stand in.
+        why: one sentence; "" without an evaluation.
+        missing: what the next stage still needs; "" when nothing or when there is none.
+        shown: what the portal shows for the properties crmsync writes.
+    """
+
+    id: ContactId
+    as_of: datetime
+    also: tuple[ContactId, ...] = ()
+    emails: tuple[str, ...] = ()
+    stage: Stage | None = None
+    stage_entered_at: datetime | None = None
+    evaluation: Evaluation | None = None
+    known_since: datetime | None = None
+    why: str = ""
+    missing: str = ""
+    shown: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """
+    One entry with what became of it.
+
+    Attributes:
+        outcome: of an intent: its outcome; None while it has none, and for every other kind of entry.
+    """
+
+    entry: Entry
+    outcome: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A contact in a plan: its changes, and how far the plan moves it (for sorting)."""
+
+    contact: ContactId
+    changes: tuple[Change, ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReview:
+    """
+    A plan's changes, grouped for a person who must decide.
+
+    Attributes:
+        causes: cause -> changes.
+        moves: "lead>marketingqualifiedlead" -> contacts.
+        criteria: criterion id -> contacts whose stage or score it bears on.
+        affected: the contacts moved most, first.
+        contacts: how many contacts were looked at; of a very large plan not all (`is_whole`).
+    """
+
+    contacts: int
+    is_whole: bool
+    causes: Mapping[str, int]
+    moves: Mapping[str, int]
+    criteria: Mapping[str, int]
+    affected: tuple[Affected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionVersion:
+    """A definition that was active. `until` None: it still is."""
+
+    ref: DefinitionRef
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A part of the definition in plain sentences."""
+
+    title: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureLine:
+    """`is_valid`: given for exactly this content."""
+
+    role: str
+    who: str
+    at: datetime | None
+    is_valid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionView:
+    """A definition as people read it. `source` is the file's text where the store has it."""
+
+    ref: DefinitionRef
+    scope: str
+    review_by: date | None
+    handoff_stage: Stage | None
+    paragraphs: tuple[Paragraph, ...]
+    signatures: tuple[SignatureLine, ...] = ()
+    learnings: tuple[str, ...] = ()
+    source: str = ""
+
+
+class Desk(Protocol):
+    """
+    Everything the pages show and ask for. Called from several threads; may raise StoreError.
+
+    Reading never waits for a cycle. Sequences are newest first unless said otherwise.
+    """
+
+    # --- overview ------------------------------------------------------------------------------------------
+
+    def portal(self) -> str | None:
+        """Return the portal's id; None before it is known."""
+
+    def funnel(self) -> Funnel: ...
+
+    def today(self) -> Today: ...
+
+    def health(self) -> Mapping[str, Any]:
+        """
+        Say how the daemon is, JSON types only.
+
+        `ok`: bool; `problems`: sentences with the next step; everything else is shown by its name, `budget` (a mapping)
+        in a place of its own.
+        """
+
+    def metrics(self) -> str:
+        """Return all metrics in Prometheus' text format."""
+
+    # --- contacts ------------------------------------------------------------------------------------------
+
+    def find(self, text: str) -> ContactId | None:
+        """Resolve an id or e-mail address; merged ids followed."""
+
+    def contact(self, contact: ContactId, at: datetime | None = None) -> ContactView | None:
+        """Return a contact as of now, or as the mirror and the definition were at an instant; None: never seen."""
+
+    def moments(self, contact: ContactId) -> tuple[Moment, ...]:
+        """Tell the life of a contact and of those merged into it, oldest first."""
+
+    # --- plans ---------------------------------------------------------------------------------------------
+
+    def plans(self, *, parked_only: bool = False) -> tuple[Plan, ...]: ...
+
+    def plan(self, plan: PlanId) -> Plan | None: ...
+
+    def review(self, plan: Plan) -> PlanReview: ...
+
+    def approve(self, plan: PlanId, who: str) -> None:
+        """*Raises* OperatorError: it no longer waits."""
+
+    def reject(self, plan: PlanId, who: str) -> None:
+        """*Raises* OperatorError: it no longer waits."""
+
+    # --- runs ----------------------------------------------------------------------------------------------
+
+    def runs(self, *, before: int | None = None, limit: int = 20) -> tuple[RunLine, ...]: ...
+
+    def run(self, run: RunId) -> RunLine | None: ...
+
+    def run_steps(self, run: RunId, *, before: int | None = None, limit: int = 100) -> tuple[Step, ...]:
+        """Return the changes that a run intended, each with its outcome."""
+
+    def revert(self, run: RunId) -> PlanId | None:
+        """Make the plan that restores what was before, to be approved; None: nothing can be restored."""
+
+    # --- audit ---------------------------------------------------------------------------------------------
+
+    def entries(
+        self, where: AuditFilter, *, before: int | None = None, after: int | None = None, limit: int = 100
+    ) -> tuple[Entry, ...]: ...
+
+    def step(self, seq: int) -> Step | None: ...
+
+    def choices(self, column: str) -> tuple[str, ...]:
+        """Return the values the trail has for `kind`, `cause`, `property`, `actor` or `definition` (its version)."""
+
+    def head(self) -> Head: ...
+
+    def verify(self) -> Verified:
+        """*Raises* VerificationError naming the first bad entry. Takes seconds on a long trail."""
+
+    def export(self, where: AuditFilter) -> Iterator[Mapping[str, Any]]:
+        """Yield entries as JSON objects, oldest first."""
+
+    # --- definition ----------------------------------------------------------------------------------------
+
+    def definition(self, sha256: str | None = None) -> DefinitionView | None:
+        """Return the definition in use, or a former one by its hash (or the start of it); None: not known."""
+
+    def is_current(self, ref: DefinitionRef) -> bool: ...
+
+    def versions(self) -> tuple[DefinitionVersion, ...]: ...
+
+    def difference(self, old: str, new: str) -> tuple[str, ...] | None:
+        """Say in sentences what changed between two definitions, by hash; None: one of them is not known."""

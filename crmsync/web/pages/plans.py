@@ -1,0 +1,56 @@
+"""What waits for a person: the plans, one plan, and the two buttons."""
+
+from starlette.responses import Response
+
+from crmsync.model import Plan, PlanId, PlanStatus
+from crmsync.web.asking import Ask, not_here
+
+_DECIDABLE = (PlanStatus.OPEN, PlanStatus.PARKED)
+_LONGEST_NAME = 80
+
+
+def list_all(ask: Ask) -> Response:
+    return ask.page("plans.html", plans=ask.desk.plans())
+
+
+def show(ask: Ask) -> Response:
+    plan = _plan(ask)
+    return ask.page(
+        "plan.html", plan=plan, review=ask.desk.review(plan), can_decide=plan.status in _DECIDABLE, problem=""
+    )
+
+
+def approve(ask: Ask) -> Response:
+    plan = _plan(ask)
+    if (who := _who(ask)) is None:
+        return _asking_who(ask, plan)
+    ask.desk.approve(plan.id, who)
+    return ask.go(f"/plans/{plan.id}")
+
+
+def reject(ask: Ask) -> Response:
+    plan = _plan(ask)
+    if (who := _who(ask)) is None:
+        return _asking_who(ask, plan)
+    ask.desk.reject(plan.id, who)
+    return ask.go(f"/plans/{plan.id}")
+
+
+def _plan(ask: Ask) -> Plan:
+    plan = ask.desk.plan(PlanId(ask.path("id")))
+    if plan is None:
+        raise not_here("There is no plan with this id.")
+    return plan
+
+
+def _who(ask: Ask) -> str | None:
+    """Return the name that the trail keeps with the decision; None: there is none."""
+    name = " ".join(ask.form.get("who", "").split())
+    return name if 0 < len(name) <= _LONGEST_NAME and name.isprintable() else None
+
+
+def _asking_who(ask: Ask, plan: Plan) -> Response:
+    problem = f"Write your name (at most {_LONGEST_NAME} characters): the audit trail keeps who decided."
+    return ask.page(
+        "plan.html", status=400, plan=plan, review=ask.desk.review(plan), can_decide=True, problem=problem
+    )

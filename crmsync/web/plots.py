@@ -1,0 +1,174 @@
+"""Segments, readings and counts -> SVG made by Altair and vl-convert, cached, for light and dark pages."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from crmsync.web import words
+from crmsync.web.protection import style_source
+
+_KEPT = 256
+_INK, _LINE, _ACCENT, _SECOND = "#1c2126", "#d5d9de", "#0b5cad", "#a85a00"
+# vl-convert writes colours as attributes: a style sheet that names them turns them over in the dark
+_STYLE = (
+    "text{font-family:system-ui,sans-serif}"
+    "@media(prefers-color-scheme:dark){"
+    f'[fill="{_INK}"]{{fill:#e6e8ea}}[stroke="{_INK}"]{{stroke:#e6e8ea}}[stroke="{_LINE}"]{{stroke:#3a4249}}'
+    f'[fill="{_ACCENT}"]{{fill:#6aaeff}}[stroke="{_ACCENT}"]{{stroke:#6aaeff}}'
+    f'[fill="{_SECOND}"]{{fill:#f0b069}}[stroke="{_SECOND}"]{{stroke:#f0b069}}'
+    "}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A contact was in `stage` from `begins_at` to `ends_at`; `by` says who moved it there, "" when nobody knows."""
+
+    stage: str | None
+    begins_at: datetime
+    ends_at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A score (`Fit` or `Engagement`) that was written at an instant."""
+
+    score: str
+    at: datetime
+    value: float
+
+
+@dataclass(slots=True)
+class Plots:
+    """
+    Draws, one picture at a time, and keeps the last ones: the same numbers are drawn once.
+
+    Altair and vl-convert are loaded with the first picture: a daemon that nobody watches stays small.
+    """
+
+    _kept: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def policy(self) -> str:
+        """The Content-Security-Policy of a picture opened by itself."""
+        return f"default-src 'none'; style-src {style_source(_STYLE)}; frame-ancestors 'none'"
+
+    def funnel(self, stages: Sequence[tuple[str | None, int]]) -> str:
+        rows = [{"stage": words.stage(stage), "contacts": count} for stage, count in stages]
+        told = ", ".join(f"{row['stage']} {row['contacts']}" for row in rows)
+        return self._drawn(_funnel, rows, ("Contacts by lifecycle stage", told))
+
+    def stages(self, segments: Sequence[Segment], order: Sequence[str]) -> str:
+        rows = [
+            {
+                "stage": words.stage(one.stage),
+                "rank": order.index(one.stage) if one.stage in order else -1,
+                "from": words.iso(one.begins_at),
+                "to": words.iso(one.ends_at),
+            }
+            for one in segments
+        ]
+        told = "; ".join(f"{words.stage(one.stage)} from {words.instant(one.begins_at)}" for one in segments)
+        return self._drawn(_ribbon, rows, ("Lifecycle stage over time", told))
+
+    def scores(self, readings: Sequence[Reading]) -> str:
+        rows = [{"score": one.score, "at": words.iso(one.at), "value": one.value} for one in readings]
+        told = "; ".join(f"{one.score} {words.number(one.value)} on {words.instant(one.at)}" for one in readings[-20:])
+        return self._drawn(_scores, rows, ("Fit and engagement over time", told))
+
+    def _drawn(self, draw: Callable[[list[dict[str, Any]]], Any], rows: list[dict[str, Any]], said: tuple[str, str]) -> str:
+        if not rows:
+            return _empty(*said)
+        key = hashlib.sha256(repr((draw.__name__, rows)).encode()).hexdigest()
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            self._kept[key] = svg = _svg(draw(rows), *said)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return svg
+
+
+def _svg(chart: Any, title: str, told: str) -> str:
+    import vl_convert
+
+    text: str = vl_convert.vegalite_to_svg(chart.to_dict())
+    opening, _, rest = text.partition(">")
+    return f"{opening} role=\"img\"><title>{escape(title)}</title><desc>{escape(told)}</desc><style>{_STYLE}</style>{rest}"
+
+
+def _empty(title: str, told: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="60" role="img"><title>{escape(title)}</title>'
+        f'<desc>{escape(told)}</desc><style>{_STYLE}</style><text x="8" y="34" fill="{_INK}">Nothing yet.</text></svg>'
+    )
+
+
+def _funnel(rows: list[dict[str, Any]]) -> Any:
+    import altair as alt
+
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("stage:N", sort=None, title=None),
+        x=alt.X("contacts:Q", title=None, axis=None),
+    )
+    bars = base.mark_bar(color=_ACCENT, height={"band": 0.7}, cornerRadiusEnd=2)
+    numbers = base.mark_text(align="left", dx=6, fontSize=13, color=_INK).encode(text=alt.Text("contacts:Q", format=","))
+    return _themed(alt.layer(bars, numbers).properties(width=440, height=30 * len(rows)))
+
+
+def _ribbon(rows: list[dict[str, Any]]) -> Any:
+    import altair as alt
+
+    lanes = [row["stage"] for row in sorted(rows, key=lambda row: -row["rank"])]
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(color=_ACCENT, height={"band": 0.55}, cornerRadius=2, minBandSize=3)
+        .encode(
+            x=alt.X("from:T", title=None, axis=_time_axis()),
+            x2="to:T",
+            y=alt.Y("stage:N", sort=list(dict.fromkeys(lanes)), title=None),
+        )
+    )
+    return _themed(chart.properties(width=540, height=32 * len(set(lanes))))
+
+
+def _scores(rows: list[dict[str, Any]]) -> Any:
+    import altair as alt
+
+    colour = alt.Color(
+        "score:N",
+        scale=alt.Scale(domain=["Fit", "Engagement"], range=[_SECOND, _ACCENT]),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    dash = alt.StrokeDash("score:N", scale=alt.Scale(domain=["Fit", "Engagement"], range=[[5, 3], [1, 0]]), legend=None)
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("at:T", title=None, axis=_time_axis()), y=alt.Y("value:Q", title=None), color=colour
+    )
+    lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dash)
+    return _themed(alt.layer(lines, base.mark_point(filled=True, size=40)).properties(width=540, height=180))
+
+
+def _time_axis() -> Any:
+    import altair as alt
+
+    return alt.Axis(labelOverlap=True, tickCount=6)
+
+
+def _themed(chart: Any) -> Any:
+    return (
+        chart.configure(background=None, font="sans-serif", padding=4)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=_INK, titleColor=_INK, domainColor=_LINE, tickColor=_LINE, gridColor=_LINE, labelFontSize=12,
+            labelLimit=160,
+        )
+        .configure_legend(labelColor=_INK, labelFontSize=12)
+    )  # fmt: skip

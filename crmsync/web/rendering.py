@@ -1,0 +1,60 @@
+"""Templates -> HTML. Everything is escaped; the filters are the words of words.py."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from crmsync import __version__
+from crmsync.web import words
+
+_FILTERS = {
+    "actor": words.actor,
+    "ago": words.ago,
+    "cause": words.cause,
+    "clock": words.clock,
+    "day": words.day,
+    "instant": words.instant,
+    "iso": words.iso,
+    "kind": words.kind,
+    "long_stage": words.long_stage,
+    "number": words.number,
+    "plain": words.plain,
+    "points": words.points,
+    "property": words.property_name,
+    "result": words.result,
+    "short_hash": words.short_hash,
+    "stage": words.stage,
+}
+
+
+class Rendering:
+    """The templates, compiled once; safe to use from several threads."""
+
+    def __init__(self, static: Path) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("crmsync.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(_FILTERS)
+        self._environment.globals.update(
+            {
+                "version": __version__,
+                "count_of": words.count_of,
+                "value_of": words.value,
+                "static": {path.name: f"/static/{path.name}?{_mark(path)}" for path in static.iterdir()},
+            }
+        )
+
+    def render(self, template: str, **shown: Any) -> str:
+        return self._environment.get_template(template).render(**shown)
+
+
+def _mark(path: Path) -> str:
+    """Return a mark that changes with the file, so that browsers may keep it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

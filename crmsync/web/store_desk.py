@@ -1,0 +1,271 @@
+"""The desk on a real store: what the pages show, read from mirror, trail, plans and kept definitions."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from crmsync.cycle.qualify import Qualifier
+from crmsync.definition import card
+from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.load import load
+from crmsync.definition.nouns import Definition
+from crmsync.errors import DefinitionError
+from crmsync.insight.timeline import Moment, timeline
+from crmsync.model import ContactId, DefinitionRef, Entry, Evaluation, Kind, Mirrored, Plan, PlanId, PlanStatus, RunId
+from crmsync.store import Store
+from crmsync.store.life import life
+from crmsync.store.reading import AuditFilter, Head, RunLine
+from crmsync.store.verify import Verified
+from crmsync.web.agreement import paragraphs, sentences_between, signatures
+from crmsync.web.desk import ContactView, DefinitionVersion, DefinitionView, Funnel, PlanReview, Step, Today
+from crmsync.web.review import reviewed
+
+_PLANS_SHOWN = 50
+_REVIEWS_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """
+    What the pages may change; app.py supplies it.
+
+    Attributes:
+        approve, reject: with the name of who decided. Raise OperatorError when the plan no longer waits.
+        revert: makes the plan that restores what a run changed, parked for approval; None: nothing to restore.
+    """
+
+    approve: Callable[[PlanId, str], None]
+    reject: Callable[[PlanId, str], None]
+    revert: Callable[[RunId], PlanId | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """How the process is: see Desk.health and Desk.metrics for the forms."""
+
+    health: Callable[[], Mapping[str, Any]]
+    metrics: Callable[[], str]
+
+
+@dataclass(slots=True)
+class StoreDesk:
+    """
+    Reads for the pages. Safe to use from several threads; every read is a short transaction of its own.
+
+    Attributes:
+        definition: the one in use. `qualifier` is compiled from it.
+        now: our clock, aware UTC.
+    """
+
+    store: Store
+    current: Definition
+    qualifier: Qualifier
+    actions: Actions
+    daemon: Daemon
+    now: Callable[[], datetime]
+    _reviews: dict[tuple[PlanId, str, str], PlanReview] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # --- overview ------------------------------------------------------------------------------------------
+
+    def portal(self) -> str | None:
+        return self.store.meta.portal_id
+
+    def funnel(self) -> Funnel:
+        return Funnel(self.current.stages.order, self.store.mirror.stages())
+
+    def today(self) -> Today:
+        now = self.now()
+        midnight = datetime.combine(now.date(), time(), tzinfo=UTC)
+        trail = self.store.trail
+        return Today(now.date(), trail.counts(midnight, now), trail.stage_moves(midnight, now))
+
+    def health(self) -> Mapping[str, Any]:
+        return self.daemon.health()
+
+    def metrics(self) -> str:
+        return self.daemon.metrics()
+
+    # --- contacts ------------------------------------------------------------------------------------------
+
+    def find(self, text: str) -> ContactId | None:
+        return self.store.mirror.find(text)
+
+    def contact(self, contact: ContactId, at: datetime | None = None) -> ContactView | None:
+        family = self.store.mirror.family(contact)
+        living = family[0]
+        view = ContactView(living, at or self.now(), also=tuple(family[1:]))
+        known = self._mirrored(living, at)
+        if known is None:
+            return view if self._is_remembered(living) else None
+        mirrored, known_since = known
+        definition, qualifier = self._decided_at(at)
+        told = next(iter(qualifier.evaluate([mirrored.contact], view.as_of, explain=True)))
+        emails = self.store.mirror.snapshots(Kind.CONTACT, [living]).get(living)
+        return replace(
+            view,
+            emails=emails.emails if emails else (),
+            stage=told.stage,
+            stage_entered_at=mirrored.contact.stage_entered_at,
+            evaluation=told,
+            known_since=known_since,
+            shown=mirrored.shown,
+            why=card.why(definition, told),
+            missing=card.missing(definition, told),
+        )
+
+    def _mirrored(self, contact: ContactId, at: datetime | None) -> tuple[Mirrored, datetime] | None:
+        return self.store.mirror.contact_at(contact, at or self.now())
+
+    def _is_remembered(self, contact: ContactId) -> bool:
+        return bool(self.store.trail.entries(AuditFilter(contact=contact), limit=1))
+
+    def _decided_at(self, at: datetime | None) -> tuple[Definition, Qualifier]:
+        """Return the definition that decided at an instant; the current one where the store has none of then."""
+        ref = self.store.definitions.active_at(at) if at else None
+        if ref is None or ref.sha256 == self.current.ref.sha256:
+            return self.current, self.qualifier
+        then = self._kept(ref.sha256)
+        return (then, _compiled(then.name, then.ref.sha256, self._text(ref.sha256))) if then else (self.current, self.qualifier)
+
+    def moments(self, contact: ContactId) -> tuple[Moment, ...]:
+        remembered = life(self.store.trail, self.store.plans, self.store.mirror.family(contact))
+        return timeline(remembered.entries, remembered.plans)
+
+    # --- plans ---------------------------------------------------------------------------------------------
+
+    def plans(self, *, parked_only: bool = False) -> tuple[Plan, ...]:
+        return self.store.plans.plans(
+            status=PlanStatus.PARKED if parked_only else None, limit=_PLANS_SHOWN
+        )
+
+    def plan(self, plan: PlanId) -> Plan | None:
+        return self.store.plans.plan(plan)
+
+    def review(self, plan: Plan) -> PlanReview:
+        """Group a plan's changes; they never change, so that it is done once."""
+        key = (plan.id, plan.digest, plan.status.value)
+        with self._lock:
+            if key not in self._reviews:
+                if len(self._reviews) >= _REVIEWS_KEPT:
+                    self._reviews.pop(next(iter(self._reviews)))
+                self._reviews[key] = reviewed(plan, self.store.plans.changes(plan.id))
+            return self._reviews[key]
+
+    def approve(self, plan: PlanId, who: str) -> None:
+        self.actions.approve(plan, who)
+
+    def reject(self, plan: PlanId, who: str) -> None:
+        self.actions.reject(plan, who)
+
+    # --- runs ----------------------------------------------------------------------------------------------
+
+    def runs(self, *, before: int | None = None, limit: int = 20) -> tuple[RunLine, ...]:
+        return self.store.trail.runs(before=before, limit=limit)
+
+    def run(self, run: RunId) -> RunLine | None:
+        return self.store.trail.run(run)
+
+    def run_steps(self, run: RunId, *, before: int | None = None, limit: int = 100) -> tuple[Step, ...]:
+        where = AuditFilter(run=run, kind="change.intended")
+        return self._with_outcomes(self.store.trail.entries(where, before=before, limit=limit))
+
+    def _with_outcomes(self, intents: Sequence[Entry]) -> tuple[Step, ...]:
+        outcomes = self.store.trail.outcomes_of(intents)
+        return tuple(Step(entry, outcomes.get(entry.seq)) for entry in intents)
+
+    def revert(self, run: RunId) -> PlanId | None:
+        return self.actions.revert(run)
+
+    # --- audit ---------------------------------------------------------------------------------------------
+
+    def entries(
+        self, where: AuditFilter, *, before: int | None = None, after: int | None = None, limit: int = 100
+    ) -> tuple[Entry, ...]:
+        return self.store.trail.entries(where, before=before, after=after, limit=limit)
+
+    def step(self, seq: int) -> Step | None:
+        entry = self.store.trail.entry(seq)
+        return self._with_outcomes([entry])[0] if entry else None
+
+    def choices(self, column: str) -> tuple[str, ...]:
+        found = self.store.trail.choices(column)
+        if column != "definition":
+            return found
+        return tuple(dict.fromkeys(orjson.loads(text)["version"] for text in found))
+
+    def head(self) -> Head:
+        return self.store.trail.head()
+
+    def verify(self) -> Verified:
+        return self.store.trail.verify()
+
+    def export(self, where: AuditFilter) -> Iterator[Mapping[str, Any]]:
+        return self.store.trail.export(where)
+
+    # --- definition ----------------------------------------------------------------------------------------
+
+    def definition(self, sha256: str | None = None) -> DefinitionView | None:
+        definition = self.current if sha256 is None else self._kept(sha256)
+        if definition is None:
+            return None
+        terms = definition.terms
+        return DefinitionView(
+            definition.ref,
+            terms.scope or "",
+            terms.review_by,
+            terms.handoff_stage,
+            paragraphs(definition),
+            signatures(definition),
+            terms.learnings,
+            self._text(definition.ref.sha256),
+        )
+
+    def is_current(self, ref: DefinitionRef) -> bool:
+        return ref.sha256 == self.current.ref.sha256
+
+    def versions(self) -> tuple[DefinitionVersion, ...]:
+        found = []
+        until: datetime | None = None
+        kept = [one for one in self.store.definitions.all() if one.activated_at is not None]
+        for one in sorted(kept, key=lambda one: one.activated_at or one.loaded_at, reverse=True):
+            since = one.activated_at or one.loaded_at
+            found.append(DefinitionVersion(one.ref, since, until))
+            until = since
+        return tuple(found)
+
+    def difference(self, old: str, new: str) -> tuple[str, ...] | None:
+        before, after = self._kept(old), self._kept(new)
+        return None if before is None or after is None else sentences_between(before, after)
+
+    def _kept(self, sha256: str) -> Definition | None:
+        """Return a definition by its hash or the start of it; None: not kept, or no longer readable."""
+        if len(sha256) >= _SHORTEST_HASH and self.current.ref.sha256.startswith(sha256):
+            return self.current
+        kept = self.store.definitions.get(sha256) if len(sha256) >= _SHORTEST_HASH else None
+        try:
+            return _loaded(f"definition {kept.ref.version}", kept.text) if kept else None
+        except DefinitionError:
+            return None
+
+    def _text(self, sha256: str) -> str:
+        kept = self.store.definitions.get(sha256)
+        return kept.text if kept else ""
+
+
+_SHORTEST_HASH = 8
+
+
+@lru_cache(maxsize=8)
+def _loaded(name: str, text: str) -> Definition:
+    return load(text, name=name)
+
+
+@lru_cache(maxsize=4)
+def _compiled(name: str, sha256: str, text: str) -> Qualifier:  # noqa: ARG001 - the hash makes the key short to compare
+    return Evaluator(_loaded(name, text))
