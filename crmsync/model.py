@@ -371,6 +371,9 @@ class PlanStatus(StrEnum):
     SUPERSEDED = "superseded"
 
 
+REVERT_PREFIX = "revert-"  # of the ids of plans that restore what a run changed
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
@@ -390,6 +393,11 @@ class Plan:
     tally: Tally
     reasons: tuple[str, ...] = ()
     digest: str = ""
+
+    @property
+    def is_revert(self) -> bool:
+        """Tell a plan that restores what a run changed: other plans leave it waiting, and it them."""
+        return self.id.startswith(REVERT_PREFIX)
 
 
 # --- what was done ---------------------------------------------------------------------------------------

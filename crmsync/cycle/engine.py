@@ -16,10 +16,12 @@ from crmsync.cycle.agenda import Job, Schedule, is_due
 from crmsync.cycle.guard import Circumstances, Limits, guard
 from crmsync.cycle.planning import Planned, Planner, Plans
 from crmsync.cycle.record import Trail, intend
+from crmsync.cycle.revert import Conflict, Past, Request, Reverter
 from crmsync.cycle.streams import Pulled, Streams
 from crmsync.cycle.write import Sink, Written
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.model import (
+    REVERT_PREFIX,
     Change,
     ContactId,
     DefinitionRef,
@@ -57,6 +59,18 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """A planned revert; `conflicts`: what stays, because somebody changed it since."""
+
+    summary: Summary
+    conflicts: tuple[Conflict, ...]
+
+
+class Ledger(Trail, Past, Protocol):
+    """The audit trail as a whole cycle needs it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """
     How a cycle runs.
@@ -77,7 +91,7 @@ class Config:
 class Engine:
     streams: Streams
     planner: Planner
-    trail: Trail
+    trail: Ledger
     plans: Plans
     sink: Sink
     memory: Memory
@@ -132,6 +146,21 @@ class Engine:
         return _summary(
             run, "applied" if written.results else "nothing", plan, Pulled(), done, written=written
         )
+
+    def revert(self, request: Request) -> Undo:
+        """Plan to restore what a run changed, where the portal still shows it; `apply` writes it."""
+        run, now = self._start()
+        written = self._settle_unfinished(run)
+        pulled = self.pull(now)
+        decided_by = self._active_definition() or self.config.definition  # a revert activates no other one
+        draft = _DraftPlan(self.plans, run, self.streams.portal.now(), decided_by, REVERT_PREFIX)
+        reverter = Reverter(self.trail, self.streams.mirror, self.planner.stage_order)
+        found = reverter.plan(draft.id, draft, request)
+        around = Circumstances(decided_by, decided_by, pulled.shrunk, self.config.mode)
+        reasons = guard(found.planned.tally, self.config.limits, around)
+        plan = self._keep(draft, found.planned, reasons) if found.planned.tally.changes else None
+        status = "nothing" if plan is None else plan.status.value
+        return Undo(_summary(run, status, plan, pulled, found.planned, written=written), found.conflicts)
 
     def pull(self, now: datetime, *, also: Sequence[Job] = ()) -> Pulled:
         """Catch up, and do the rescan, reconcile and tick that are due (or asked for)."""
@@ -203,10 +232,10 @@ class Engine:
             self.memory.put("active_definition", json.dumps(asdict(definition)))
 
     def _keep(self, draft: "_DraftPlan", planned: Planned, reasons: tuple[str, ...]) -> Plan:
-        waiting = self.plans.plans(status=PlanStatus.PARKED, limit=1)
-        if reasons and waiting and waiting[0].digest == planned.digest:
+        waiting = self.plans.plans(status=PlanStatus.PARKED) if reasons else ()
+        if same := next((one for one in waiting if one.digest == planned.digest), None):
             self.plans.drop(draft.id)  # the same surprise: keep the plan that people already look at
-            return waiting[0]
+            return same
         status = PlanStatus.PARKED if reasons else PlanStatus.OPEN
         plan = draft.plan(status, planned, reasons)
         self.plans.finish(plan)
@@ -257,11 +286,12 @@ class _DraftPlan:
     run: RunId
     as_of: datetime
     definition: DefinitionRef
+    prefix: str = "p-"
     begun: bool = False
 
     @property
     def id(self) -> PlanId:
-        return PlanId("p" + self.run.removeprefix("r"))
+        return PlanId(self.prefix + self.run.removeprefix("r-"))
 
     def plan(self, status: PlanStatus, planned: Planned, reasons: tuple[str, ...]) -> Plan:
         return Plan(

@@ -144,7 +144,7 @@ class Planner:
                 count.add(decision)
                 count.findings += len(decision.evaluation.findings)
             count.evaluated += len(decisions)
-            _update(digest, changes)
+            update_digest(digest, changes)
             if changes:
                 sink.add(plan, changes)
             self.contacts.settled([one.evaluation.id for one in decisions if not one.changes], as_of)
@@ -207,7 +207,8 @@ class Planner:
         return entered_at is None or as_of - entered_at < self.policy.respect_manual_for
 
 
-def _update(digest: "hashlib._Hash", changes: Iterable[Change]) -> None:
+def update_digest(digest: "hashlib._Hash", changes: Iterable[Change]) -> None:
+    """Add changes to a plan's digest, the volatile ones aside."""
     for one in changes:
         if one.property not in _VOLATILE:
             parts = (one.contact, one.property, one.before or "", one.after, one.cause)

@@ -226,7 +226,7 @@ class _Writer:
         return self.mirrored.shown.get(name) or None  # HubSpot sends "" after a clear: no value
 
     def _if_other(self, name: str, after: str, cause: Cause) -> Iterator[Change]:
-        if not _same(self._shown(name), after):
+        if not same_value(self._shown(name), after):
             yield self._change(name, after, cause)
 
     def _change(self, name: str, after: str, cause: Cause) -> Change:
@@ -244,7 +244,8 @@ def instant_text(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
-def _same(shown: str | None, after: str) -> bool:
+def same_value(shown: str | None, after: str) -> bool:
+    """Tell whether the portal shows what was sent: "" and None are no value, instants may be written otherwise."""
     if (shown or "") == after:
         return True
     ours, theirs = _instant(after), _instant(shown)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crmsync.errors import OperatorError
-from crmsync.model import Change, ContactId, Draft, Plan, PlanId, PlanStatus, RunId, Tally
+from crmsync.model import REVERT_PREFIX, Change, ContactId, Draft, Plan, PlanId, PlanStatus, RunId, Tally
 from crmsync.store import tables as t
 from crmsync.store.audit import Writer
 from crmsync.store.canonical import canonical
@@ -50,8 +50,9 @@ class Plans:
         with self._database.write() as conn:
             row = _row(plan)
             conn.execute(t.plans.update().where(p.id == row.pop("id")).values(**row))
-            others = t.plans.update().where(p.id != plan.id, p.status.in_(_WAITING))
-            conn.execute(others.values(status=PlanStatus.SUPERSEDED.value))
+            if not plan.is_revert:  # a revert says nothing about what the other plans say, nor they about it
+                others = p.id != plan.id, p.status.in_(_WAITING), sa.not_(p.id.startswith(REVERT_PREFIX))
+                conn.execute(t.plans.update().where(*others).values(status=PlanStatus.SUPERSEDED.value))
 
     def drop(self, plan: PlanId) -> None:
         with self._database.write() as conn:

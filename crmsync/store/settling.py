@@ -16,6 +16,7 @@ from crmsync.store.database import chunks
 from crmsync.store.instants import to_micros
 from crmsync.store.versions import Superseded, contact_value, keep
 
+_REVERTED = "reverted"  # the cause, see cycle/reconcile.py
 _NOT_APPLIED = ("change.failed", "change.abandoned")
 
 
@@ -42,7 +43,9 @@ def _show(conn: Connection, contact: ContactId, applied: Sequence[Outcome], now:
         shown = change.after if outcome.shown is None else outcome.shown
         properties[change.property] = shown or None
         if change.property == STAGE:
-            version = Version(shown or None, now, "crmsync", "", is_ours=True)
+            # a person asked for a revert: it is respected like any other stage that a person set
+            is_person = change.cause == _REVERTED
+            version = Version(shown or None, now, "crmsync", "", is_person=is_person, is_ours=True)
             after |= {"stage_entered_at": to_micros(now), "stage_version": version_text(version)}
     after |= {"properties": properties_text(properties), "stage": properties.get(STAGE)}
     if (was := contact_value(row)) != contact_value(after):
@@ -53,8 +56,12 @@ def _show(conn: Connection, contact: ContactId, applied: Sequence[Outcome], now:
 
 
 def _clear_due(conn: Connection, outcomes: Sequence[Outcome]) -> None:
-    """A contact stays due while an intent of it is open, or one of the same run was not applied."""
-    runs = {outcome.intent.change.contact: outcome.intent.run for outcome in outcomes}
+    """
+    A contact stays due while an intent of it is open, or one of the same run was not applied.
+
+    A revert was not evaluated: who is due stays due.
+    """
+    runs = {o.intent.change.contact: o.intent.run for o in outcomes if o.intent.change.cause != _REVERTED}
     done = set(runs) - {o.intent.change.contact for o in outcomes if o.result is not Result.APPLIED}
     a, intended = t.audit.c, t.audit.alias("intended")
     for ids in chunks(sorted(done)):

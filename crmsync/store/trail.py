@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crmsync.model import Change, ContactId, Draft, Entry, Intent, Outcome, Result, RunId
-from crmsync.store import export, reading, verify
+from crmsync.store import applied, export, reading, verify
 from crmsync.store import tables as t
 from crmsync.store.audit import Writer
 from crmsync.store.compact import definition_from
@@ -79,6 +79,16 @@ class Trail:
             news = [outcome for seq, outcome in ended.items() if seq in still_open]
             self._writer.append(conn, [_outcome_draft(outcome, run) for outcome in news])
             settle_mirror(conn, news, self._database.now())
+
+    def contacts_of(self, run: RunId) -> tuple[ContactId, ...]:
+        """Return the contacts a run intended to change, in the order of plans."""
+        with self._database.read() as conn:
+            return applied.contacts_of(conn, run)
+
+    def applied(self, run: RunId, contacts: Sequence[ContactId]) -> Mapping[ContactId, Sequence[Intent]]:
+        """Return what a run changed of these contacts (its intents without their reasons), oldest first."""
+        with self._database.read() as conn:
+            return applied.applied(conn, run, contacts)
 
     # --- what people read ----------------------------------------------------------------------------------
 
