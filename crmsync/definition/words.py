@@ -90,7 +90,7 @@ def stage_name(stage: str) -> str:
 
 def source_label(kind: EventKind) -> str:
     """Return what an event is, e.g. `a form submission`."""
-    return f"{_SOURCES[kind.source]} `{kind.of}`" if kind.of else _SOURCES[kind.source]
+    return f"{_SOURCES[kind.source]} {kind.of}" if kind.of else _SOURCES[kind.source]
 
 
 def event_label(name: str) -> str:
