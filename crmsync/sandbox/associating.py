@@ -208,8 +208,8 @@ def _archived(call: Call) -> Response:
 def _labels_between(call: Call, ends: tuple[int, int], types: list[int]) -> Body:
     names = [label for type_ in types if (label := call.world.graph.label(_pair(call), type_))]
     return {
-        "fromObjectTypeId": call.kind().type_id, "fromObjectId": str(ends[0]), "toObjectTypeId": call.kind("to").type_id,
-        "toObjectId": str(ends[1]), "labels": names,
+        "fromObjectTypeId": call.kind().type_id, "fromObjectId": str(ends[0]),
+        "toObjectTypeId": call.kind("to").type_id, "toObjectId": str(ends[1]), "labels": names,
     }  # fmt: skip
 
 

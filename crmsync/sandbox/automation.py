@@ -38,12 +38,15 @@ class Automation:
     def created(self, record: Record, act: Act, /) -> None:
         if record.kind.name in ACTIVITY_NAMES:
             self._roll_up_contacts_of(record, act.at_ms)
+        elif record.kind.name == "deals":
+            self.mark_deal(record)
 
     def changed(self, record: Record, before: Mapping[str, str], act: Act, /) -> None:
         match record.kind.name:
             case "companies" if STAGE in before:
                 self._later_company_stage(record.id, act.at_ms)
             case "deals" if "dealstage" in before:
+                self.mark_deal(record)
                 self._later_deal_stage(record.id, act.at_ms)
             case name if name in ACTIVITY_NAMES and before:
                 self._roll_up_contacts_of(record, act.at_ms)
@@ -66,6 +69,14 @@ class Automation:
             self._later_deal_stage(two if second == "deals" else one, act.at_ms)
 
     # -- stages ------------------------------------------------------------------------------------
+
+    def mark_deal(self, deal: Record) -> None:
+        """What HubSpot computes from a deal's stage, at once."""
+        stage = self._directory.stage(deal.text("pipeline"), deal.text("dealstage"))
+        if stage is not None:
+            deal.own["hs_is_closed"] = str(stage.is_closed).lower()
+            deal.own["hs_is_closed_won"] = str(stage.is_closed and stage.probability >= 1).lower()
+            deal.own["hs_deal_stage_probability"] = str(stage.probability)
 
     def _later_deal_stage(self, deal_id: int, at_ms: int) -> None:
         if self.pace.deals_set_stage:

@@ -5,10 +5,11 @@ from typing import Any
 from crmsync.sandbox.call import Call, find
 from crmsync.sandbox.objects import (
     HISTORY_PAGE,
+    Link,
     batch_frame,
     check_unique,
-    create,
     create_valid,
+    read_new,
     read_values,
     update,
 )
@@ -72,24 +73,28 @@ def create_many(call: Call) -> Response:
     given = inputs(call.body())
     traced = _is_traced(given)
     errors: list[Body] = []
-    good = []
+    plan: list[tuple[dict[str, str], list[Link], Any]] = []
     for one in given:
-        _, error = _checked(call, one, None, traced=traced)
-        if error is not None:
-            errors.append(error)
-        else:
-            good.append(one)
-    results = []
-    for one in good:
         try:
-            record = create(call, one)
+            values, links = read_new(call, one)
+            _refuse_same(call, values, [held for held, _, _ in plan])
         except ApiError as error:
             if not traced:
                 raise
             errors.append(_traced(error, one))
-            continue
-        results.append(_written(record, one["properties"], one.get("objectWriteTraceId")))
+        else:
+            plan.append((values, links, one.get("objectWriteTraceId")))
+    results = [_written(create_valid(call, values, links), values, trace) for values, links, trace in plan]
     return _mixed(call, shuffled(call, results), errors, 201)
+
+
+def _refuse_same(call: Call, values: dict[str, str], before: list[dict[str, str]]) -> None:
+    """Two inputs of one batch cannot have the same unique value. *Raises* ApiError 409."""
+    for name in call.shelf().unique_names & values.keys():
+        if values[name] and any(one.get(name) == values[name] for one in before):
+            raise ApiError(
+                409, f"A {call.kind().singular} with this {name} is already in the batch", "CONFLICT"
+            )
 
 
 def upsert_many(call: Call) -> Response:

@@ -10,7 +10,8 @@ from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
 MOST_SUBMISSIONS = 50
 _STYLE = {
     "backgroundWidth": "100%", "fontFamily": "arial", "helpTextColor": "#7C98B6", "helpTextSize": "11px",
-    "labelTextColor": "#33475b", "labelTextSize": "13px", "legalConsentTextColor": "#33475b", "legalConsentTextSize": "14px",
+    "labelTextColor": "#33475b", "labelTextSize": "13px", "legalConsentTextColor": "#33475b",
+    "legalConsentTextSize": "14px",
     "submitAlignment": "left", "submitColor": "#ff7a59", "submitFontColor": "#ffffff", "submitSize": "12px",
 }  # fmt: skip
 

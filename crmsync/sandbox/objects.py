@@ -16,6 +16,9 @@ from crmsync.sandbox.store import Record
 from crmsync.sandbox.times import iso
 from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
 
+Link = tuple[Kind, int, list[int]]
+"""The kind and id of the other end, and association types."""
+
 STRICT_FAMILIES = frozenset({"2026-09"})
 """Families in which an administrator's rules apply to writes through the API."""
 HISTORY_PAGE = 50
@@ -124,16 +127,22 @@ def update(call: Call, record: Record, values: dict[str, str]) -> None:
 
 def create(call: Call, given: Body) -> Record:
     """*Raises* ApiError 400, 409."""
-    kind = call.kind()
+    return create_valid(call, *read_new(call, given))
+
+
+def read_new(call: Call, given: Body) -> tuple[dict[str, str], list[Link]]:
+    """The values and associations of an object to be created. *Raises* ApiError 400, 409."""
     values, problems = read_values(call, given.get("properties", {}), None)
     if problems:
         raise refusal(problems, call.portal.account.portal_id)
     check_unique(call, values, None)
-    links = [_link(call, kind, one) for one in given.get("associations") or []]
-    return create_valid(call, values, links)
+    wanted = given.get("associations") or []
+    if not isinstance(wanted, list):
+        raise ApiError(400, "Invalid input JSON on line 1, column 1: `associations` must be a list")
+    return values, [_link(call, call.kind(), one) for one in wanted]
 
 
-def create_valid(call: Call, values: dict[str, str], links: list[tuple[Kind, int, list[int]]]) -> Record:
+def create_valid(call: Call, values: dict[str, str], links: list[Link]) -> Record:
     kind, world = call.kind(), call.world
     stage = values.get("lifecyclestage", "")
     stamps = stage_stamps(None, stage, world.schemas[kind.name], call.now_ms) if stage else {}
@@ -143,7 +152,7 @@ def create_valid(call: Call, values: dict[str, str], links: list[tuple[Kind, int
     return record
 
 
-def _link(call: Call, kind: Kind, given: Body) -> tuple[Kind, int, list[int]]:
+def _link(call: Call, kind: Kind, given: Body) -> Link:
     """One association of a create. *Raises* ApiError 400."""
     types = [int(one.get("associationTypeId", 0)) for one in given.get("types", [])]
     to = str((given.get("to") or {}).get("id", ""))

@@ -21,6 +21,7 @@ from crmsync.sandbox.index import Lag
 from crmsync.sandbox.limits import Limits
 from crmsync.sandbox.routes import Route, is_known, match
 from crmsync.sandbox.rules import Settings
+from crmsync.sandbox.schema import options as options_of
 from crmsync.sandbox.times import Clock, iso, wall_clock
 from crmsync.sandbox.webhooks import Webhooks
 from crmsync.sandbox.wire import ApiError, Body, Request, Reset, Response, answer, not_found
@@ -107,6 +108,18 @@ class Portal:
         self.world.watchers += [self.automation, self.webhooks]
         self.edits = Edits(self)
         self._requests = 0
+        self._offer_deal_stages()
+
+    def _offer_deal_stages(self) -> None:
+        """A deal's pipeline and stage are options of its properties too."""
+        schema, pipelines = self.world.schemas["deals"], self.directory.pipelines
+        stages = [(stage.id, stage.label) for pipeline in pipelines for stage in pipeline.stages]
+        schema.put(schema.properties["dealstage"].with_options(options_of(*stages)))
+        schema.put(
+            schema.properties["pipeline"].with_options(
+                options_of(*((one.id, one.label) for one in pipelines))
+            )
+        )
 
     @property
     def effects(self) -> list[Effect]:
@@ -136,6 +149,8 @@ class Portal:
             return control.respond(self, request)
         except ApiError as error:
             return error.envelope("sandbox")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return ApiError(400, f"a setting is missing or wrong: {error!r}").envelope("sandbox")
 
     def _respond(self, request: Request, fault: Rule | None, now_ms: int) -> tuple[Response | Reset, str]:
         """The answer, and the app that asked."""

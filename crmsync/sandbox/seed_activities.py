@@ -33,6 +33,7 @@ def add_deals(
             created_ms = rng.randrange(contact.created_ms, now_ms - HOUR)
             record = Record(DEALS, shelf.new_id(), created_ms, _deal(rng, how, created_ms, now_ms), _FROM_UI)
             record.updated_ms = rng.randrange(created_ms, now_ms - 10 * MINUTE)
+            portal.automation.mark_deal(record)
             records.append(record)
             graph.connect(("deals", "contacts"), record.id, contact.id)
             company = graph.primary("contacts", contact.id, "companies")

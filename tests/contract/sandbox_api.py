@@ -73,7 +73,8 @@ class Api:
 def an_api(contacts: int = 0, *, lag: Lag | None = None, **options: Any) -> Api:
     """An empty portal without limits and search lag, unless said otherwise."""
     clock = ManualClock(START)
-    made = Options(**{"limits": False, "lag": lag or Lag(0, 0, 0.0)} | options)
+    given: dict[str, Any] = {"limits": False, "lag": lag or Lag(0, 0, 0.0)} | options
+    made = Options(**given)
     return Api(seeded_portal(contacts, options=made, clock=clock), clock)
 
 

@@ -82,7 +82,7 @@ def _loosen(properties: dict[str, Any]) -> None:
 
 def template_of(name: str, path: str) -> str:
     """The path template of a document that a path belongs to; fixed words win over placeholders."""
-    fitting = [
+    fitting: list[str] = [
         template
         for template in document(name)["paths"]
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path.partition("?")[0])

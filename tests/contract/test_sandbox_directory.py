@@ -1,4 +1,4 @@
-"""What a faithful sandbox reproduces, part four (portal facts, section 13, point 26): what stands beside the contacts."""
+"""What a faithful sandbox reproduces, part four (portal facts, section 13, point 26): what else a portal has."""
 
 import base64
 import hashlib
@@ -206,7 +206,8 @@ def test_26_webhooks_are_signed_repeated_and_reordered() -> None:
     api = an_api()
     api.post("/_sandbox/webhooks", {
         "url": "http://127.0.0.1:9/hook?a=1", "secret": "s3cret", "duplicates": 1.0,
-        "events": ["contact.creation", "contact.propertyChange:lifecyclestage", "contact.privacyDeletion", "contact.deletion"],
+        "events": ["contact.creation", "contact.propertyChange:lifecyclestage", "contact.privacyDeletion",
+        "contact.deletion"],
     })  # fmt: skip
     id_ = api.create(lifecyclestage="lead")
     api.update(id_, lifecyclestage="customer", country="BE")

@@ -1,6 +1,7 @@
 """What a faithful sandbox reproduces, part two (portal facts, section 13, points 6 to 12 and 22): lists and search."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -155,7 +156,7 @@ def test_09_a_bulk_job_stamps_thousands_with_one_millisecond() -> None:
 def test_09_offset_paging_over_moving_records_skips_some() -> None:
     api = an_api()
     ids = [api.create() for _ in range(6)]
-    order = {"sorts": ["lastmodifieddate"], "limit": 3}
+    order: dict[str, Any] = {"sorts": ["lastmodifieddate"], "limit": 3}
     first = api.found(**order)
     api.pass_time(1)
     for id_ in first:

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from crmsync.sandbox import Lag, ManualClock, Options, Sandbox, seeded_portal
-from crmsync.sandbox.inprocess import PortalAdapter
+from crmsync.sandbox import Lag, Sandbox
 
 CONTACTS = "/crm/objects/2026-09/contacts"
 COMMAND = "from crmsync.cli.sandbox import sandbox; sandbox()"
@@ -142,26 +140,6 @@ def test_outside_edits_over_http(sandbox: Sandbox) -> None:
     assert raw["associations"]["calls"] == [{"id": call, "types": [193]}]
     wrong = requests.post(f"{sandbox.url}/_sandbox/edits/human", json={"id_": new}, timeout=5)
     assert wrong.status_code == 400
-
-
-def test_in_process_a_session_needs_no_socket_and_time_is_simulated() -> None:
-    clock = ManualClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
-    portal = seeded_portal(10, options=Options(), clock=clock)
-    session = requests.Session()
-    session.mount("http://portal.test", PortalAdapter(portal, clock.advance, latency_s=0.2))
-    session.headers["Authorization"] = f"Bearer {portal.token}"
-    portal.faults.arm({"kind": "hang", "hang_s": 50.0, "nth": 2})
-    portal.faults.arm({"kind": "reset_after", "nth": 2})
-
-    first = session.get(f"http://portal.test{CONTACTS}?limit=3", timeout=(1, 30))
-    with pytest.raises(requests.ReadTimeout):
-        session.get(f"http://portal.test{CONTACTS}", timeout=(1, 30))
-    with pytest.raises(requests.ConnectionError):
-        session.get(f"http://portal.test{CONTACTS}", timeout=(1, 30))
-
-    assert len(first.json()["results"]) == 3
-    assert first.headers["x-hubspot-ratelimit-max"] == "190"
-    assert 30.2 <= (clock() - datetime(2026, 11, 22, 12, tzinfo=UTC)).total_seconds() <= 31
 
 
 def run(*arguments: str) -> subprocess.Popen[str]:
