@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crmsync.portal.batching import errors_of
-from crmsync.portal.faults import context_texts, problem_words, sentence
+from crmsync.portal.faults import context_texts, paired_problems, problem_words, sentence
 from crmsync.portal.shapes import Unreadable, a_map, a_text, an_id
 
 
@@ -18,21 +18,37 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    Why an input was not written.
+
+    Attributes:
+        sentence: without values.
+        problems: (error code, property), where HubSpot paired them.
+    """
+
+    sentence: str
+    problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """
+    What a batch did.
+
     Attributes:
         by_trace, by_id: what was written.
-        refused: trace or id -> why, without values.
+        refused: trace or id -> why.
     """
 
     by_trace: Mapping[str, Shown]
     by_id: Mapping[str, Shown]
-    refused: Mapping[str, str]
+    refused: Mapping[str, Refusal]
 
     def shown(self, trace: str, contact: str) -> Shown | None:
         return self.by_trace.get(trace) or self.by_id.get(contact)
 
-    def problem(self, trace: str, contact: str) -> str | None:
+    def refusal(self, trace: str, contact: str) -> Refusal | None:
         return self.refused.get(trace) or self.refused.get(contact)
 
 
@@ -63,8 +79,8 @@ def _readable(raw: object) -> Mapping[str, str | None]:
     return found
 
 
-def _refused(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    refused: dict[str, str] = {}
+def _refused(answer: Mapping[str, Any]) -> Mapping[str, Refusal]:
+    refused: dict[str, Refusal] = {}
     for error in errors_of(answer):
         category, codes, names = problem_words(error)
         if category == "OBJECT_NOT_FOUND":
@@ -73,5 +89,5 @@ def _refused(answer: Mapping[str, Any]) -> Mapping[str, str]:
             why = f"HubSpot refused it: {sentence(category, codes, names)}."
         for key in ("objectWriteTraceId", "ids"):
             for one in context_texts(error, key):
-                refused[one] = why
+                refused[one] = Refusal(why, paired_problems(error))
     return refused

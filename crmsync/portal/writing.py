@@ -6,13 +6,13 @@ what shows our value was applied, what still shows the value before is sent once
 open. So a person's change in between is never overwritten by a repetition.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from crmsync.errors import PortalError, Rejected, Unavailable
 from crmsync.model import STAGE, ContactId, Intent, Kind, Outcome, Reading, Result
-from crmsync.portal.answering import Written, read_written
+from crmsync.portal.answering import Shown, Written, read_written
 from crmsync.portal.batching import in_batches
 from crmsync.portal.client import Client
 from crmsync.portal.config import Time
@@ -75,19 +75,29 @@ class Writer:
         """Send them, see `Sink.update`."""
         if not intents:
             return
-        barred = dict(self._schema.problems())
+        barred = self._known_problems()
         contacts = frozenset(one.change.contact for one in intents)
         unfinished: set[ContactId] = set()
         for step in sorted({one.change.step for one in intents}):
+            held = frozenset(unfinished)
             due = [one for one in intents if one.change.step == step]
-            held = [one for one in due if one.change.contact in unfinished]
             yield from _each(
-                held, Result.ABANDONED, "The step before it was not applied, so it was not sent."
+                (one for one in due if one.change.contact in held),
+                Result.ABANDONED,
+                "The step before it was not applied, so it was not sent.",
             )
-            for outcome in self._step([one for one in due if one not in held], barred, contacts):
+            for outcome in self._step(
+                [one for one in due if one.change.contact not in held], barred, contacts
+            ):
                 if outcome.result is not Result.APPLIED:
                     unfinished.add(outcome.intent.change.contact)
                 yield outcome
+
+    def _known_problems(self) -> dict[str, str]:
+        try:
+            return dict(self._schema.problems())
+        except Rejected:
+            return {}  # not allowed to look: the writes themselves will tell
 
     def _step(
         self, intents: Sequence[Intent], barred: dict[str, str], contacts: frozenset[ContactId]
@@ -117,17 +127,14 @@ class Writer:
             except AnswerLost as error:
                 yield from self._lost(batch, error, pending)
             else:
-                yield from self._answered(batch, written, contacts)
+                yield from self._answered(batch, written, barred, pending, contacts)
 
     def _refused(
         self, batch: _Batch, error: Refused, barred: dict[str, str], pending: list[_Batch]
     ) -> Iterator[Outcome]:
         """Nothing of the batch was written: set aside what HubSpot named, else halve it down to the bad contact."""
         sent = {name for one in batch.inputs for name in one.properties}
-        systemic = {
-            name: _SYSTEMIC[code] for code, name in error.problems if code in _SYSTEMIC and name in sent
-        }
-        if systemic:
+        if systemic := _systemic(error.problems, sent):
             barred |= systemic
             pending.append(batch)
             return
@@ -147,8 +154,10 @@ class Writer:
         try:
             self._time.sleep(_PAUSE_AFTER_LOSS_S)  # it may still be under way over there
             reading = self._read_back(batch.inputs)
-        except PortalError:
+        except PortalError as unread:
             yield from _all(batch.inputs, Result.OPEN, error.message)
+            if isinstance(unread, Rejected):
+                return  # the portal answers, just not this: go on with the others
             raise
         again = []
         for one in batch.inputs:
@@ -164,22 +173,33 @@ class Writer:
         if again:
             pending.append(_Batch(again, batch.losses + 1))
 
-    def _answered(self, batch: _Batch, written: Written, contacts: frozenset[ContactId]) -> Iterator[Outcome]:
-        silent = []
+    def _answered(
+        self,
+        batch: _Batch,
+        written: Written,
+        barred: dict[str, str],
+        pending: list[_Batch],
+        contacts: frozenset[ContactId],
+    ) -> Iterator[Outcome]:
+        silent, again = [], []
         for one in batch.inputs:
-            problem = written.problem(one.trace, one.contact)
-            if problem is not None:
-                yield from _all([one], Result.FAILED, problem)
-                continue
-            shown = written.shown(one.trace, one.contact)
-            untold = []
-            for intent in one.intents:
-                if shown is None or intent.change.property not in shown.properties:
-                    untold.append(intent)
-                else:
-                    yield _judged(intent, shown.id, shown.properties[intent.change.property])
-            if untold:
-                silent.append(replace(one, intents=tuple(untold)))
+            refusal = written.refusal(one.trace, one.contact)
+            if refusal is None:
+                untold = []
+                for intent, shown in _told(one, written):
+                    if shown is None:
+                        untold.append(intent)
+                    else:
+                        yield _judged(intent, shown.id, shown.properties[intent.change.property])
+                if untold:
+                    silent.append(replace(one, intents=tuple(untold)))
+            elif systemic := _systemic(refusal.problems, one.properties):
+                barred |= systemic
+                again.append(one)
+            else:
+                yield from _all([one], Result.FAILED, refusal.sentence)
+        if again:
+            pending.append(_Batch(again, batch.losses))
         if silent:
             yield from self._silent(silent, contacts)
 
@@ -229,15 +249,15 @@ class Writer:
         """Update a single contact."""
         try:
             answer = self._client.update_one(Kind.CONTACT.value, one.contact, one.properties).json
-            shown = _readable({"results": [answer]}).shown("", one.contact)
+            written = _readable({"results": [answer]})
         except Rejected as error:
             yield from _all([one], Result.FAILED, error.message, one.contact)
             return
         except AnswerLost as error:
             yield from _all([one], Result.OPEN, error.message, one.contact)
             return
-        for intent in one.intents:
-            if shown is None or intent.change.property not in shown.properties:
+        for intent, shown in _told(one, written):
+            if shown is None:
                 yield Outcome(intent, Result.OPEN, "HubSpot's answer does not show the value.", one.contact)
             else:
                 yield _judged(intent, shown.id, shown.properties[intent.change.property])
@@ -261,6 +281,19 @@ def _inputs(intents: Sequence[Intent]) -> Iterator[list[Input]]:
                 by_property[one.change.property] = one
         yield [Input(contact, tuple(named.values())) for contact, named in grouped.items()]
         remaining = later
+
+
+def _systemic(problems: Iterable[tuple[str, str]], sent: Container[str]) -> dict[str, str]:
+    """Find the properties that no contact can be given: they are not worth a try each."""
+    return {name: _SYSTEMIC[code] for code, name in problems if code in _SYSTEMIC and name in sent}
+
+
+def _told(one: Input, written: Written) -> Iterator[tuple[Intent, Shown | None]]:
+    """Pair each intent with what the answer shows of it; None: nothing."""
+    shown = written.shown(one.trace, one.contact)
+    for intent in one.intents:
+        is_told = shown is not None and intent.change.property in shown.properties
+        yield intent, shown if is_told else None
 
 
 def _barred(one: Input, barred: Mapping[str, str]) -> Iterator[Outcome]:

@@ -1,0 +1,525 @@
+"""What the gateway reads, from a real portal over HTTP."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from crmsync.errors import Unavailable
+from crmsync.model import Association, ContactId, Deal, Kind, Snapshot
+from tests.served import VERSIONS, Served, served
+
+CONNECTED = "f240bbac-87c9-4f6e-bf70-924b57d47db7"
+
+
+@pytest.fixture(params=VERSIONS)
+def each(request: pytest.FixtureRequest) -> Iterator[Served]:
+    with served(api_version=request.param) as both:
+        yield both
+
+
+@pytest.fixture
+def both() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+def whole_list(both: Served, kind: Kind, *, associations: tuple[Kind, ...] = ()) -> list[Snapshot]:
+    found: list[Snapshot] = []
+    after: str | None = None
+    while True:
+        page = both.gateway.page(kind, properties=(), associations=associations, after=after)
+        found += page.snapshots
+        after = page.after
+        if after is None:
+            return found
+
+
+def the_one(both: Served, kind: Kind, *properties: str, associations: tuple[Kind, ...] = ()) -> Snapshot:
+    page = both.gateway.page(kind, properties=properties, associations=associations, after=None)
+    assert not page.unreadable
+    (found,) = page.snapshots
+    return found
+
+
+# --- lists -------------------------------------------------------------------------------------------------------
+
+
+def test_g7_a_list_brings_everyone_once_in_the_order_of_ids(each: Served) -> None:
+    ids = [each.create(email=f"c{n}@acme.example") for n in range(230)]
+
+    found = [one.id for one in whole_list(each, Kind.CONTACT)]
+
+    assert found == sorted(ids, key=int)
+    assert each.requests("objects") == 3
+
+
+def test_a_snapshot_has_the_texts_that_were_asked_for(each: Served) -> None:
+    contact = each.create(email="Jane@Acme.example", country="BE", lifecyclestage="lead")
+    each.sandbox.edits.raw(
+        contact, {"hs_additional_emails": " J@x.example;jane@acme.example", "jobtitle": ""}
+    )
+
+    found = the_one(each, Kind.CONTACT, "country", "jobtitle", "no_such_property")
+
+    assert found.id == contact
+    assert found.properties == {"country": "BE", "jobtitle": None}
+    assert found.emails == ("jane@acme.example", "j@x.example")
+    assert found.modified_at == each.time.wall()
+
+
+def test_archived_ones_are_listed_apart(both: Served) -> None:
+    living, dead = both.create(email="a@acme.example"), both.create(email="b@acme.example")
+    both.sandbox.edits.archive(dead)
+
+    page = both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None, archived=True)
+
+    assert [(one.id, one.archived) for one in page.snapshots] == [(dead, True)]
+    assert [one.id for one in whole_list(both, Kind.CONTACT)] == [living]
+
+
+def test_more_properties_than_fit_into_a_url_are_read_apart(each: Served) -> None:
+    contact = each.create(email="a@acme.example", country="BE")
+    company = each.sandbox.edits.create("companies", {"name": "Acme"})
+    each.sandbox.edits.associate("contacts", contact, "companies", company)
+    names = ["country", *(f"a_property_with_a_rather_long_name_{n}" for n in range(300))]
+
+    found = the_one(each, Kind.CONTACT, *names, associations=(Kind.COMPANY,))
+
+    assert found.properties == {"country": "BE"}
+    assert found.associations == {Kind.COMPANY: (Association(company, is_primary=True),)}
+
+
+def test_a_stage_is_entered_when_its_best_date_says(each: Served) -> None:
+    contact = each.create(email="a@acme.example", lifecyclestage="subscriber")
+    entered = each.time.wall()
+    assert the_one(each, Kind.CONTACT).stage_entered_at == entered
+    each.sandbox.edits.raw(contact, {"hs_v2_date_entered_current_stage": ""})
+    assert the_one(each, Kind.CONTACT).stage_entered_at == entered
+    each.sandbox.edits.raw(contact, {"hs_v2_date_entered_subscriber": ""})
+    each.sandbox.edits.raw(contact, {"hs_lifecyclestage_subscriber_date": "2026-01-02T03:04:05Z"})
+    assert the_one(each, Kind.CONTACT).stage_entered_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    each.sandbox.edits.raw(contact, {"hs_lifecyclestage_subscriber_date": "some day"})
+    assert the_one(each, Kind.CONTACT).stage_entered_at is None
+
+
+def test_the_date_of_a_custom_stage_is_read_too(both: Served) -> None:
+    both.sandbox.edits.add_stage("51439524", "Trial", 3)
+    contact = both.create(email="a@acme.example", lifecyclestage="51439524")
+    both.sandbox.edits.raw(contact, {"hs_v2_date_entered_current_stage": ""})
+
+    assert the_one(both, Kind.CONTACT).stage_entered_at == both.time.wall()
+
+
+# --- associations ------------------------------------------------------------------------------------------------
+
+
+def a_contact_with_companies(both: Served, count: int) -> tuple[ContactId, list[str]]:
+    contact = both.create(email=f"c{count}@acme.example")
+    companies = [both.sandbox.edits.create("companies", {"name": f"Acme {n}"}) for n in range(count)]
+    for company in companies:
+        both.sandbox.edits.associate("contacts", contact, "companies", company)
+    return contact, companies
+
+
+def primaries(associations: tuple[Association, ...]) -> list[str]:
+    return [one.id for one in associations if one.is_primary]
+
+
+def test_the_only_company_is_the_primary_one(each: Served) -> None:
+    contact, companies = a_contact_with_companies(each, 1)
+
+    inline = the_one(each, Kind.CONTACT, associations=(Kind.COMPANY,)).associations[Kind.COMPANY]
+    asked = each.gateway.associations(Kind.CONTACT, Kind.COMPANY, [contact])[contact]
+
+    assert inline == asked == (Association(companies[0], is_primary=True),)
+
+
+def test_of_several_companies_the_labelled_one_is_primary(each: Served) -> None:
+    contact, companies = a_contact_with_companies(each, 4)
+    each.sandbox.edits.associate("contacts", contact, "companies", companies[2], types=[1])
+
+    inline = the_one(each, Kind.CONTACT, associations=(Kind.COMPANY,)).associations[Kind.COMPANY]
+    asked = each.gateway.associations(Kind.CONTACT, Kind.COMPANY, [contact])[contact]
+
+    assert {one.id for one in inline} == {one.id for one in asked} == set(companies)
+    assert primaries(inline) == primaries(asked) == [companies[2]]
+
+
+def test_where_the_contact_says_nothing_of_its_primary_company_the_labels_do(both: Served) -> None:
+    contact, companies = a_contact_with_companies(both, 3)
+    both.sandbox.edits.associate("contacts", contact, "companies", companies[1], types=[1])
+    both.sandbox.edits.raw(contact, {"associatedcompanyid": ""})
+
+    found = the_one(both, Kind.CONTACT, associations=(Kind.COMPANY,))
+
+    assert primaries(found.associations[Kind.COMPANY]) == [companies[1]]
+
+
+def test_a_contact_that_names_a_company_it_does_not_have_is_never_believed_again(both: Served) -> None:
+    contact, companies = a_contact_with_companies(both, 2)
+    both.sandbox.edits.associate("contacts", contact, "companies", companies[1], types=[1])
+    both.sandbox.edits.raw(contact, {"associatedcompanyid": "987654321"})
+
+    assert primaries(
+        the_one(both, Kind.CONTACT, associations=(Kind.COMPANY,)).associations[Kind.COMPANY]
+    ) == [companies[1]]
+    both.sandbox.edits.raw(contact, {"associatedcompanyid": companies[0]})
+    assert primaries(
+        the_one(both, Kind.CONTACT, associations=(Kind.COMPANY,)).associations[Kind.COMPANY]
+    ) == [companies[1]]
+
+
+def test_g7_hundreds_of_associations_all_come(each: Served) -> None:
+    contact = each.create(email="a@acme.example")
+    notes = {each.sandbox.edits.create("notes", {"hs_timestamp": "0"}, [contact]) for _ in range(620)}
+
+    inline = the_one(each, Kind.CONTACT, associations=(Kind.NOTE,)).associations[Kind.NOTE]
+    asked = each.gateway.associations(Kind.CONTACT, Kind.NOTE, [contact])[contact]
+
+    assert {one.id for one in inline} == {one.id for one in asked} == notes
+
+
+def test_an_id_without_associations_has_none(each: Served) -> None:
+    alone, nobody = each.create(email="a@acme.example"), "999"
+    contact, companies = a_contact_with_companies(each, 1)
+
+    found = each.gateway.associations(Kind.CONTACT, Kind.COMPANY, [alone, nobody, contact])
+
+    assert found == {alone: (), nobody: (), contact: (Association(companies[0], is_primary=True),)}
+
+
+def test_thousands_of_ids_take_one_request_a_thousand(both: Served) -> None:
+    both.forget_requests()
+    found = both.gateway.associations(Kind.CONTACT, Kind.CALL, [str(n) for n in range(1, 2_501)])
+
+    assert len(found) == 2_500
+    assert both.requests("associations") == 3
+
+
+# --- events and deals --------------------------------------------------------------------------------------------
+
+EVENTS = [
+    (
+        Kind.CALL,
+        {
+            "hs_call_direction": "OUTBOUND",
+            "hs_call_disposition": CONNECTED,
+            "hs_call_duration": "90500",
+            "hs_call_status": "COMPLETED",
+            "hs_call_title": "Intro",
+        },
+        {
+            "direction": "OUTBOUND",
+            "disposition": "connected",
+            "duration": 90.5,
+            "status": "COMPLETED",
+            "title": "Intro",
+        },
+    ),
+    (
+        Kind.EMAIL,
+        {"hs_email_direction": "EMAIL", "hs_email_status": "SENT", "hs_email_subject": "Hi"},
+        {
+            "direction": "EMAIL",
+            "status": "SENT",
+            "subject": "Hi",
+            "opens": None,
+            "clicks": None,
+            "replies": None,
+        },
+    ),
+    (
+        Kind.TASK,
+        {
+            "hs_task_status": "COMPLETED",
+            "hs_task_type": "CALL",
+            "hs_task_priority": "HIGH",
+            "hs_task_subject": "Ring",
+        },
+        {"status": "COMPLETED", "type": "CALL", "priority": "HIGH", "subject": "Ring"},
+    ),
+    (Kind.NOTE, {"hs_note_body": "x"}, {}),
+    (Kind.COMMUNICATION, {"hs_communication_channel_type": "WHATS_APP"}, {"channel": "WHATS_APP"}),
+    (
+        Kind.MEETING,
+        {"hs_meeting_outcome": "COMPLETED", "hs_meeting_title": "Demo"},
+        {"outcome": "COMPLETED", "type": None, "title": "Demo"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "values", "attributes"), EVENTS)
+def test_an_engagement_is_an_event(
+    each: Served, kind: Kind, values: dict[str, str], attributes: dict[str, object]
+) -> None:
+    each.sandbox.edits.create(kind.value, {"hs_timestamp": "2026-11-20T09:00:00Z", **values})
+
+    event = the_one(each, kind).event
+
+    assert event is not None
+    assert (event.source, event.at) == (kind.value, datetime(2026, 11, 20, 9, tzinfo=UTC))
+    assert event.attributes == attributes
+
+
+def test_a_meeting_happens_when_it_starts(both: Served) -> None:
+    both.sandbox.edits.create(
+        "meetings", {"hs_timestamp": "2026-11-20T09:00:00Z", "hs_meeting_start_time": "1763629200000"}
+    )
+
+    event = the_one(both, Kind.MEETING).event
+
+    assert event is not None
+    assert event.at == datetime(2025, 11, 20, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "99999999999999999", "2026-13-45"])
+def test_g12_an_event_without_a_readable_instant_says_so(both: Served, value: str) -> None:
+    note = both.sandbox.edits.create("notes", {"hs_timestamp": "0"})
+    both.sandbox.edits.raw(note, {"hs_timestamp": value}, kind="notes")
+
+    event = the_one(both, Kind.NOTE).event
+
+    assert event is not None
+    assert event.at is None
+
+
+def test_a_deal_is_in_the_state_of_its_stage(each: Served) -> None:
+    for stage in ("appointmentscheduled", "closedwon", "closedlost"):
+        each.sandbox.edits.create("deals", {"dealstage": stage, "pipeline": "default", "amount": "12.50"})
+    odd = each.sandbox.edits.create("deals", {"dealstage": "closedwon", "pipeline": "default"})
+    each.sandbox.edits.raw(odd, {"dealstage": "a-stage-of-yesteryear"}, kind="deals")
+
+    found = [one.deal for one in whole_list(each, Kind.DEAL)]
+
+    assert found == [
+        Deal("open", "12.50"),
+        Deal("won", "12.50"),
+        Deal("lost", "12.50"),
+        Deal("open", None),
+    ]
+    assert each.requests("pipelines") == 1
+
+
+# --- searches ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Kind.CONTACT, Kind.COMPANY, Kind.DEAL, Kind.CALL])
+def test_g7_a_search_goes_by_the_right_property(each: Served, kind: Kind) -> None:
+    early = each.sandbox.edits.create(kind.value, {})
+    each.time.pass_by(60)
+    since = each.time.wall()
+    late = each.sandbox.edits.create(kind.value, {})
+    each.sandbox.settle()
+
+    (hits,) = each.gateway.changed(kind, since, since + timedelta(seconds=10))
+
+    assert [one.id for one in hits] == [late] != [early]
+    assert hits[0].modified_at == since
+
+
+def test_g7_a_storm_of_equal_instants_is_found_whole(both: Served) -> None:
+    ids = [both.create(email=f"c{n}@acme.example") for n in range(1_150)]
+    both.sandbox.edits.stamp(1_150)
+    both.sandbox.settle()
+    both.forget_requests()
+
+    found = [
+        one.id
+        for page in both.gateway.changed(Kind.CONTACT, both.time.wall(), both.time.wall())
+        for one in page
+    ]
+
+    assert found == ids
+    assert both.requests("search") == 6
+
+
+def test_g7_records_that_move_while_they_are_read_shift_nobody(both: Served) -> None:
+    ids = [both.create(email=f"c{n}@acme.example") for n in range(500)]
+    both.sandbox.settle()
+    until = both.time.wall()
+    found: list[str] = []
+    for page in both.gateway.changed(Kind.CONTACT, until, until):
+        found += [one.id for one in page]
+        both.time.pass_by(1)
+        both.sandbox.edits.touch(ids[0])  # already read
+        both.sandbox.edits.touch(ids[-1])  # not read yet: belongs to the next window
+        both.sandbox.settle()
+
+    assert found == ids[:-1]
+
+
+def test_an_idle_window_takes_one_search(both: Served) -> None:
+    both.gateway.now()
+    both.forget_requests()
+    assert list(both.gateway.changed(Kind.CONTACT, both.time.wall(), both.time.wall())) == []
+
+    assert both.requests() == 1
+
+
+# --- batch reads -------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_read_takes_a_request_a_hundred(each: Served) -> None:
+    ids = [each.create(email=f"c{n}@acme.example", country=str(n)) for n in range(205)]
+    each.gateway.read(Kind.CONTACT, ids[:1], properties=())
+    each.forget_requests()
+
+    reading = each.gateway.read(Kind.CONTACT, [*ids, *ids[:3]], properties=("country",))
+
+    assert {one: reading.snapshots[one].properties["country"] for one in ids} == {
+        one: str(n) for n, one in enumerate(ids)
+    }
+    assert each.requests() == 3
+
+
+def test_g7_what_is_gone_is_missing(each: Served) -> None:
+    here, archived, erased = (each.create(email=f"c{n}@acme.example") for n in range(3))
+    each.sandbox.edits.archive(archived)
+    each.sandbox.edits.erase(erased)
+
+    reading = each.gateway.read(Kind.CONTACT, [here, archived, erased, "424242"], properties=())
+
+    assert set(reading.snapshots) == {here}
+    assert set(reading.missing) == {archived, erased, "424242"}
+
+
+def test_g7_a_merged_contact_answers_under_its_new_id(each: Served) -> None:
+    one, two, three = (each.create(email=f"c{n}@acme.example") for n in range(3))
+    merged = each.sandbox.edits.merge(one, two)
+
+    reading = each.gateway.read(Kind.CONTACT, [one, two, three], properties=())
+
+    assert {asked: found.id for asked, found in reading.snapshots.items()} == {
+        one: merged,
+        two: merged,
+        three: three,
+    }
+    assert set(reading.snapshots[one].merged_ids) >= {one, two}
+    assert reading.missing == ()
+
+
+# --- history -----------------------------------------------------------------------------------------------------
+
+
+def test_g4_a_history_tells_people_from_programs(each: Served) -> None:
+    contact = each.create(email="a@acme.example", lifecyclestage="subscriber")
+    each.time.pass_by(5)
+    each.sandbox.edits.workflow(contact, {"lifecyclestage": "lead"})
+    each.time.pass_by(5)
+    each.sandbox.edits.human(contact, {"lifecyclestage": "salesqualifiedlead"}, user_id=7)
+
+    versions = each.gateway.history("lifecyclestage", [contact])[contact]
+
+    assert [(one.value, one.source, one.is_person, one.is_ours) for one in versions[:2]] == [
+        ("salesqualifiedlead", "CRM_UI", True, False),
+        ("lead", "AUTOMATION_PLATFORM", False, False),
+    ]
+    assert versions[0].actor == "CRM_UI userId:7"
+    assert versions[0].at - versions[1].at == timedelta(seconds=5)
+
+
+def test_histories_take_a_request_a_fifty(both: Served) -> None:
+    ids = [both.create(email=f"c{n}@acme.example") for n in range(120)]
+    both.forget_requests()
+
+    assert set(both.gateway.history("email", ids)) == set(ids)
+    assert both.requests() == 3
+
+
+# --- forms -------------------------------------------------------------------------------------------------------
+
+
+def test_submissions_come_newest_first_fifty_at_a_time(each: Served) -> None:
+    form = next(one for one in each.gateway.forms() if one.name == "Book a demo")
+    for n in range(60):
+        each.time.pass_by(1)
+        each.sandbox.edits.submit(form.id, f" C{n}@Acme.example ", page="https://acme.example/demo")
+
+    first = each.gateway.submissions(form, None)
+    second = each.gateway.submissions(form, first.after)
+
+    assert [one.email for one in first.submissions] == [f"c{n}@acme.example" for n in range(59, 9, -1)]
+    assert [one.email for one in second.submissions[:10]] == [f"c{n}@acme.example" for n in range(9, -1, -1)]
+    assert second.after is None
+    assert len({one.id for one in (*first.submissions, *second.submissions)}) >= 60
+    newest = first.submissions[0]
+    assert (newest.form, newest.form_id, newest.page) == (form.name, form.id, "https://acme.example/demo")
+    assert newest.at == each.time.wall()
+
+
+def test_a_submission_has_the_same_id_at_every_reading_even_if_hubspot_gives_none(both: Served) -> None:
+    (form, *_) = both.gateway.forms()
+    value = {"name": "email", "value": "a@acme.example"}
+    twice = {"submittedAt": 1_763_629_200_000, "values": [value], "pageUrl": "https://acme.example/"}
+    other = {"submittedAt": 1_763_629_200_001, "values": [value, {"name": "x", "value": "1"}]}
+    swapped = {"submittedAt": 1_763_629_200_001, "values": [{"name": "x", "value": "1"}, value]}
+    for rows in ([other, twice, twice], [swapped, twice, twice]):
+        both.sandbox.arm("replace", path="*/submissions/*", body=json.dumps({"results": rows}))
+
+    before = [one.id for one in both.gateway.submissions(form, None).submissions]
+    after = [one.id for one in both.gateway.submissions(form, None).submissions]
+
+    assert before == after
+    assert len(set(before)) == 3
+
+
+def test_a_form_whose_submissions_are_not_given_out_has_none(both: Served) -> None:
+    (form, *_) = both.gateway.forms()
+    both.sandbox.arm(
+        "replace",
+        path="*/submissions/*",
+        status=400,
+        body='{"category": "FORM_TYPE_NOT_ALLOWED", "message": ""}',
+    )
+
+    assert both.gateway.submissions(form, None).submissions == ()
+
+
+# --- bad answers -------------------------------------------------------------------------------------------------
+
+
+def test_g12_one_unreadable_record_of_a_page_is_set_aside(both: Served) -> None:
+    good = {"id": "7", "properties": {}, "updatedAt": "2026-11-20T09:00:00Z"}
+    rows = [
+        good,
+        {**good, "id": "8", "properties": {"email": {"a": 1}}},
+        {**good, "id": "9", "updatedAt": "soon"},
+        {**good, "id": "x"},
+        17,
+    ]
+    both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
+    both.sandbox.arm("replace", path="*/contacts", body=json.dumps({"results": rows}))
+
+    page = both.gateway.page(Kind.CONTACT, properties=("email",), associations=(), after=None)
+
+    assert [one.id for one in page.snapshots] == ["7"]
+    assert set(page.unreadable) == {"8", "9", "#3", "#4"}
+
+
+@pytest.mark.parametrize(
+    "paging",
+    [
+        pytest.param({"next": {"after": "200"}}, id="stands still"),
+        pytest.param({"next": {"after": "100"}}, id="goes back"),
+        pytest.param({"next": {}}, id="says nothing"),
+        pytest.param({"next": {"after": None}}, id="is null"),
+        pytest.param([], id="is a list"),
+        pytest.param("more", id="is a text"),
+    ],
+)
+def test_g7_paging_that_cannot_be_followed_is_never_taken_for_the_end(both: Served, paging: object) -> None:
+    both.gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
+    both.sandbox.arm("replace", path="*/notes", body=json.dumps({"results": [], "paging": paging}))
+
+    with pytest.raises(Unavailable, match="paging"):
+        both.gateway.page(Kind.NOTE, properties=(), associations=(), after="200")
+
+
+def test_g7_a_batch_read_that_answers_nothing_is_not_a_deletion(both: Served) -> None:
+    contact = both.create(email="a@acme.example")
+    both.sandbox.arm("replace", path="*/batch/read", body='{"status": "COMPLETE", "results": []}', count=None)
+
+    with pytest.raises(Unavailable):
+        both.gateway.read(Kind.CONTACT, [contact], properties=())

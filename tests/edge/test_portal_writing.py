@@ -1,0 +1,456 @@
+"""What becomes of intents on a real portal over HTTP: G2, an outcome for each, read from the answer."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from crmsync.errors import RateLimited, Unauthorized, Unavailable
+from crmsync.model import STAGE, ContactId, Outcome, Own, Result
+from crmsync.portal.config import Time
+from crmsync.sandbox import Request
+from tests.served import VERSIONS, Served, a_change, an_intent, served
+
+BATCH = "*/contacts/batch/update"
+READ = "*/contacts/batch/read"
+BEFORE_THE_EFFECT = ["500", "502", "503", "504", "524", "reset_before", "html_200", "empty_200", "garbage"]
+AFTER_THE_EFFECT = ["reset_after", "truncate"]
+
+
+@pytest.fixture(params=VERSIONS)
+def each(request: pytest.FixtureRequest) -> Iterator[Served]:
+    with served(api_version=request.param) as both:
+        both.gateway.schema.setup()
+        yield both
+
+
+@pytest.fixture
+def both() -> Iterator[Served]:
+    with served() as running:
+        running.gateway.schema.setup()
+        yield running
+
+
+def contacts(both: Served, count: int) -> list[ContactId]:
+    return [both.create(email=f"c{n}@acme.example", lifecyclestage="subscriber") for n in range(count)]
+
+
+def results(outcomes: list[Outcome]) -> Counter[Result]:
+    return Counter(one.result for one in outcomes)
+
+
+def the(outcomes: list[Outcome]) -> Outcome:
+    (found,) = outcomes
+    return found
+
+
+def updates(both: Served) -> int:
+    return both.requests("/batch/update")
+
+
+# --- what goes well ----------------------------------------------------------------------------------------------
+
+
+def test_g2_a_hundred_contacts_are_written_in_one_request_and_each_has_its_outcomes(each: Served) -> None:
+    ids = contacts(each, 100)
+    each.forget_requests()
+
+    outcomes = each.update(
+        *(a_change(one, Own.FIT, "30") for one in ids),
+        *(a_change(one, Own.REASON, "because\nof this") for one in ids),
+        *(a_change(one, STAGE, "lead", before="subscriber") for one in ids),
+    )
+
+    assert results(outcomes) == {Result.APPLIED: 300}
+    assert {(one.intent.change.contact, one.intent.change.property) for one in outcomes} == {
+        (one, name) for one in ids for name in (Own.FIT, Own.REASON, STAGE)
+    }
+    assert updates(each) == 1
+    assert all(each.sees(one, STAGE) == "lead" and each.sees(one, Own.FIT) == "30" for one in ids)
+
+
+def test_every_input_carries_a_trace_of_its_own(both: Served) -> None:
+    ids = contacts(both, 3)
+    both.update(*(a_change(one, Own.FIT, "30") for one in ids))
+
+    (sent,) = [json.loads(one.body) for one in both.sandbox.portal.log if "/batch/update" in one.target]
+    assert len({one["objectWriteTraceId"] for one in sent["inputs"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "shown"),
+    [
+        (Own.FIT, "30", "30.0"),
+        (Own.ENGAGEMENT, "-40", "-40.00"),
+        (Own.EVALUATED_AT, "2026-11-22T12:00:00.000Z", "1795348800000"),
+        (Own.EVALUATED_AT, "1795348800000", "2026-11-22T12:00:00Z"),
+        (Own.REASON, "a\nb", "a\r\nb "),
+        (Own.GRADE, "", None),
+        (Own.FIT, "", ""),
+    ],
+)
+def test_g2_a_value_is_compared_by_its_meaning(both: Served, name: str, sent: str, shown: str | None) -> None:
+    (contact,) = contacts(both, 1)
+    answer = {"results": [{"id": contact, "properties": {name: shown}}]}
+    both.sandbox.arm("replace", path=BATCH, body=json.dumps(answer))
+
+    assert the(both.update(a_change(contact, name, sent, before="7"))).result is Result.APPLIED
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "shown"),
+    [
+        (Own.FIT, "30", "31"),
+        (Own.FIT, "30", "thirty"),
+        (Own.FIT, "30", None),
+        (Own.FIT, "", "0"),
+        (Own.GRADE, "A1", "a1"),
+        (Own.EVALUATED_AT, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00.001Z"),
+        (STAGE, "lead", "Lead"),
+    ],
+)
+def test_g2_an_answer_that_shows_another_value_is_a_failure(
+    both: Served, name: str, sent: str, shown: str | None
+) -> None:
+    (contact,) = contacts(both, 1)
+    answer = {"results": [{"id": contact, "properties": {name: shown}}]}
+    both.sandbox.arm("replace", path=BATCH, body=json.dumps(answer))
+
+    outcome = the(both.update(a_change(contact, name, sent, before="7")))
+
+    assert outcome.result is Result.FAILED
+    assert outcome.shown == (shown or None)
+    assert outcome.problem
+
+
+def test_a_property_is_cleared(each: Served) -> None:
+    (contact,) = contacts(each, 1)
+    each.update(a_change(contact, Own.GRADE, "A1"))
+
+    assert the(each.update(a_change(contact, Own.GRADE, "", before="A1"))).result is Result.APPLIED
+    assert each.sees(contact, Own.GRADE) is None
+
+
+# --- what HubSpot does not do ------------------------------------------------------------------------------------
+
+
+def test_g2_a_move_backward_that_hubspot_ignores_has_failed(each: Served) -> None:
+    contact = each.create(email="a@acme.example", lifecyclestage="customer")
+
+    outcome = the(each.update(a_change(contact, STAGE, "lead", before="customer")))
+
+    assert (outcome.result, outcome.shown) == (Result.FAILED, "customer")
+    assert "backward" in outcome.problem
+
+
+def test_a_move_backward_is_clear_then_set_in_two_requests(each: Served) -> None:
+    ids = [each.create(email=f"c{n}@acme.example", lifecyclestage="customer") for n in range(5)]
+    each.forget_requests()
+    changes = [a_change(one, STAGE, "", before="customer") for one in ids]
+    changes += [a_change(one, STAGE, "lead", before=None, step=1) for one in ids]
+
+    outcomes = each.update(*changes)
+
+    assert results(outcomes) == {Result.APPLIED: 10}
+    assert {each.sees(one, STAGE) for one in ids} == {"lead"}
+    assert updates(each) == 2
+
+
+def test_the_second_step_is_not_sent_when_the_first_was_not_applied(both: Served) -> None:
+    contact = "424242"
+
+    outcomes = both.update(
+        a_change(contact, STAGE, "", before="customer"), a_change(contact, STAGE, "lead", step=1)
+    )
+
+    assert [one.result for one in outcomes] == [Result.FAILED, Result.ABANDONED]
+
+
+def test_g2_an_update_that_says_complete_and_does_nothing_has_failed(both: Served) -> None:
+    ids = contacts(both, 3)
+    both.sandbox.arm("replace", path=BATCH, body='{"status": "COMPLETE", "results": []}')
+
+    outcomes = both.update(*(a_change(one, Own.FIT, "30") for one in ids))
+
+    assert results(outcomes) == {Result.FAILED: 3}
+
+
+def test_g2_a_contact_that_is_gone_fails_alone(each: Served) -> None:
+    here, archived = contacts(each, 2)
+    each.sandbox.edits.archive(archived)
+
+    outcomes = {
+        one.intent.change.contact: one
+        for one in each.update(*(a_change(one, Own.FIT, "30") for one in (here, archived, "424242")))
+    }
+
+    assert outcomes[here].result is Result.APPLIED
+    assert outcomes[archived].result is outcomes[ContactId("424242")].result is Result.FAILED
+    assert "deleted" in outcomes[archived].problem
+
+
+# --- merged contacts ---------------------------------------------------------------------------------------------
+
+
+def test_g2_a_merged_contact_is_followed_to_its_new_id(each: Served) -> None:
+    one, two, three = contacts(each, 3)
+    merged = each.sandbox.edits.merge(one, two)
+
+    outcomes = each.update(a_change(one, Own.FIT, "30"), a_change(three, Own.FIT, "30"))
+
+    assert results(outcomes) == {Result.APPLIED: 2}
+    assert {found.contact for found in outcomes} == {merged, three}
+    assert each.sees(merged, Own.FIT) == "30"
+
+
+def test_g4_a_merged_contact_that_shows_another_value_is_left_alone(both: Served) -> None:
+    one, two = contacts(both, 2)
+    merged = both.sandbox.edits.merge(one, two)
+    both.sandbox.edits.human(merged, {STAGE: "salesqualifiedlead"})
+
+    outcome = the(both.update(a_change(one, STAGE, "lead", before="subscriber")))
+
+    assert (outcome.result, outcome.contact) == (Result.ABANDONED, merged)
+    assert both.sees(merged, STAGE) == "salesqualifiedlead"
+
+
+def test_a_merged_contact_does_not_overwrite_the_changes_of_the_one_it_became(both: Served) -> None:
+    one, two = contacts(both, 2)
+    merged = both.sandbox.edits.merge(one, two)
+
+    outcomes = both.update(a_change(merged, Own.FIT, "50"), a_change(one, Own.FIT, "30"))
+
+    assert [found.result for found in outcomes] == [Result.APPLIED, Result.FAILED]
+    assert merged in outcomes[1].problem
+    assert both.sees(merged, Own.FIT) == "50"
+
+
+# --- poison ------------------------------------------------------------------------------------------------------
+
+
+def test_g12_with_traces_a_bad_value_fails_alone_in_one_request(each: Served) -> None:
+    ids = contacts(each, 100)
+    each.forget_requests()
+    changes = [a_change(one, Own.FIT, "much" if n == 57 else "30") for n, one in enumerate(ids)]
+
+    outcomes = each.update(*changes)
+
+    failed = [one for one in outcomes if one.result is Result.FAILED]
+    assert results(outcomes) == {Result.APPLIED: 99, Result.FAILED: 1}
+    assert failed[0].intent.change.contact == ids[57]
+    assert Own.FIT in failed[0].problem
+    assert "much" not in failed[0].problem
+    assert updates(each) == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 49, 50, 62, 99])
+def test_g12_a_poisoned_batch_is_halved_down_to_the_bad_contact(
+    both: Served, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    ids = contacts(both, 100)
+    without_traces(monkeypatch)
+    both.forget_requests()
+    changes = [a_change(one, Own.FIT, "much" if n == place else "30") for n, one in enumerate(ids)]
+
+    outcomes = both.update(*changes)
+
+    assert results(outcomes) == {Result.APPLIED: 99, Result.FAILED: 1}
+    assert [one.intent.change.contact for one in outcomes if one.result is Result.FAILED] == [ids[place]]
+    assert updates(both) <= 15
+
+
+def without_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the portal judge batches as a whole, as HubSpot documents for updates."""
+    monkeypatch.setattr("crmsync.sandbox.batches._is_traced", lambda _: False)
+
+
+def test_g12_a_batch_full_of_poison_still_ends(both: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = contacts(both, 20)
+    without_traces(monkeypatch)
+
+    outcomes = both.update(*(a_change(one, Own.FIT, "much") for one in ids))
+
+    assert results(outcomes) == {Result.FAILED: 20}
+
+
+def test_a_conditionally_required_property_is_named_for_each_contact(both: Served) -> None:
+    needs = [{"name": STAGE, "value": "salesqualifiedlead", "needs": ["hubspot_owner_id"]}]
+    ids = contacts(both, 4)
+    both.sandbox.edits.human(ids[2], {"hubspot_owner_id": "41629779"})
+    control(both, "rules", {"required": needs})
+
+    outcomes = both.update(*(a_change(one, STAGE, "salesqualifiedlead", before="subscriber") for one in ids))
+
+    assert results(outcomes) == {Result.APPLIED: 1, Result.FAILED: 3}
+    assert all("hubspot_owner_id" in one.problem for one in outcomes if one.result is Result.FAILED)
+
+
+def control(both: Served, what: str, body: object) -> None:
+    said = both.sandbox.portal.handle(Request("POST", f"/_sandbox/{what}", {}, json.dumps(body).encode()))
+    assert not hasattr(said, "status") or said.status < 300
+
+
+# --- properties that cannot be written ---------------------------------------------------------------------------
+
+
+def test_own_properties_that_are_missing_are_found_before_writing() -> None:
+    with served() as both:
+        (contact,) = contacts(both, 1)
+        outcomes = both.update(a_change(contact, Own.FIT, "30"), a_change(contact, STAGE, "lead"))
+
+        assert {one.intent.change.property: one.result for one in outcomes} == {
+            Own.FIT: Result.FAILED,
+            STAGE: Result.APPLIED,
+        }
+        assert "crmsync setup" in outcomes[0].problem
+
+
+def test_a_property_that_became_read_only_fails_without_a_request_a_contact(both: Served) -> None:
+    ids = contacts(both, 50)
+    both.update(a_change(ids[0], Own.FIT, "1"))
+    control(both, "rules", {"read_only": [{"name": Own.FIT}]})
+    both.forget_requests()
+
+    outcomes = both.update(
+        *(a_change(one, Own.FIT, "30") for one in ids), *(a_change(one, Own.GRADE, "A1") for one in ids)
+    )
+
+    assert results(outcomes) == {Result.FAILED: 50, Result.APPLIED: 50}
+    assert {one.intent.change.property for one in outcomes if one.result is Result.FAILED} == {Own.FIT}
+    assert updates(both) <= 2
+
+
+# --- lost answers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", AFTER_THE_EFFECT)
+def test_g2_a_lost_answer_is_read_back_and_nothing_is_sent_twice(both: Served, fault: str) -> None:
+    ids = contacts(both, 3)
+    both.update(a_change(ids[0], Own.GRADE, "A1"))
+    both.forget_requests()
+    both.sandbox.arm(fault, path=BATCH)
+
+    outcomes = both.update(*(a_change(one, Own.FIT, "30") for one in ids))
+
+    assert results(outcomes) == {Result.APPLIED: 3}
+    assert updates(both) == 1
+
+
+@pytest.mark.parametrize("fault", BEFORE_THE_EFFECT)
+def test_g2_a_write_that_had_no_effect_is_sent_once_more(both: Served, fault: str) -> None:
+    ids = contacts(both, 3)
+    both.sandbox.arm(fault, path=BATCH)
+
+    outcomes = both.update(*(a_change(one, Own.FIT, "30") for one in ids))
+
+    assert results(outcomes) == {Result.APPLIED: 3}
+    assert updates(both) == 2
+    assert {both.sees(one, Own.FIT) for one in ids} == {"30"}
+
+
+@pytest.mark.parametrize("fault", [*BEFORE_THE_EFFECT, *AFTER_THE_EFFECT])
+def test_g4_what_a_person_changed_behind_a_lost_answer_is_not_overwritten(
+    both: Served, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (contact,) = contacts(both, 1)
+    both.sandbox.arm(fault, path=BATCH)
+    sleep = both.time.sleep
+
+    def a_person_is_faster(seconds: float) -> None:
+        sleep(seconds)
+        both.sandbox.edits.human(contact, {STAGE: "salesqualifiedlead"})
+
+    monkeypatch.setattr(
+        both.gateway._writer, "_time", Time(both.time.monotonic, a_person_is_faster, both.time.wall)
+    )
+
+    outcome = the(both.update(a_change(contact, STAGE, "lead", before="subscriber")))
+
+    assert outcome.result is Result.OPEN
+    assert outcome.shown == "salesqualifiedlead"
+    assert both.sees(contact, STAGE) == "salesqualifiedlead"
+
+
+@pytest.mark.parametrize("fault", [*BEFORE_THE_EFFECT, *AFTER_THE_EFFECT])
+def test_g2_an_answer_that_cannot_be_read_back_stays_open(both: Served, fault: str) -> None:
+    ids = contacts(both, 3)
+    both.sandbox.arm(fault, path=BATCH, count=None)
+    both.sandbox.arm("503", path=READ, count=None)
+    outcomes: list[Outcome] = []
+
+    with pytest.raises(Unavailable):
+        outcomes.extend(both.gateway.update([an_intent(a_change(one, Own.FIT, "30")) for one in ids]))
+    assert results(outcomes) == {Result.OPEN: 3}
+
+
+def test_g2_a_write_that_is_lost_again_and_again_stays_open(both: Served) -> None:
+    ids = contacts(both, 3)
+    both.sandbox.arm("504", path=BATCH, count=None)
+
+    outcomes = both.update(*(a_change(one, Own.FIT, "30") for one in ids))
+
+    assert results(outcomes) == {Result.OPEN: 3}
+    assert updates(both) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("daily", RateLimited), ("477", RateLimited), ("revoked", Unauthorized)]
+)
+def test_when_nothing_more_can_be_sent_what_was_not_yielded_was_not_sent(
+    both: Served, fault: str, error: type[Exception]
+) -> None:
+    ids = contacts(both, 250)
+    outcomes: list[Outcome] = []
+
+    def apply() -> None:
+        for one in both.gateway.update([an_intent(a_change(one, Own.FIT, "30")) for one in ids]):
+            if len(outcomes) == 99:
+                if fault == "revoked":
+                    control(both, "token", {"revoke": True})
+                else:
+                    both.sandbox.arm(fault, path=BATCH)
+            outcomes.append(one)
+
+    with pytest.raises(error):
+        apply()
+    assert results(outcomes) == {Result.APPLIED: 100}
+    assert [both.sees(one, Own.FIT) for one in ids] == ["30"] * 100 + [None] * 150
+
+
+@pytest.mark.parametrize("fault", ["423", "burst", "unknown_429"])
+def test_a_refusal_before_the_effect_only_takes_time(both: Served, fault: str) -> None:
+    ids = contacts(both, 3)
+    both.sandbox.arm(fault, path=BATCH)
+
+    assert results(both.update(*(a_change(one, Own.FIT, "30") for one in ids))) == {Result.APPLIED: 3}
+
+
+# --- who we are --------------------------------------------------------------------------------------------------
+
+
+def test_g5_the_first_write_teaches_us_our_own_app_id(each: Served) -> None:
+    one, two = contacts(each, 2)
+
+    each.update(a_change(one, Own.FIT, "30"))
+    each.forget_requests()
+    each.update(a_change(two, Own.FIT, "30"))
+
+    assert each.gateway.app_id == "8111608"
+    assert each.requests() == 1  # it is asked once
+    assert each.gateway.history(Own.FIT, [one])[one][0].is_ours
+    assert not each.gateway.history("email", [one])[one][0].is_ours
+
+
+def test_an_app_id_is_not_learnt_from_what_somebody_else_wrote(both: Served) -> None:
+    (contact,) = contacts(both, 1)
+    both.sandbox.edits.workflow(contact, {Own.FIT: "30"})
+    both.sandbox.arm(
+        "replace",
+        path=BATCH,
+        body=json.dumps({"results": [{"id": contact, "properties": {Own.FIT: "30"}}]}),
+    )
+
+    both.update(a_change(contact, Own.FIT, "30"))
+
+    assert both.gateway.app_id is None
