@@ -1,0 +1,124 @@
+"""G10: whoever has the database's password can change it, but not unnoticed."""
+
+import pytest
+import sqlalchemy as sa
+
+from crmsync.errors import VerificationError
+from crmsync.model import Draft
+from crmsync.store import Store
+from tests.stores import RUN, Clock, a_contact, an_intent_draft, applied, intend, take, tamper
+
+
+@pytest.fixture
+def trail(store: Store, clock: Clock) -> Store:
+    take(store, a_contact("1"), a_contact("2"))
+    for contact in ("1", "2", "1"):
+        (intent,) = intend(store, an_intent_draft(contact, reason={"score": 71.5, "name": "Ann"}))
+        store.trail.settle([applied(intent)], RUN)
+        clock.forward(minutes=1)
+    return store
+
+
+def first_bad(store: Store) -> int | None:
+    with pytest.raises(VerificationError) as caught:
+        store.trail.verify()
+    return caught.value.seq
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "at = '2026-11-22T12:00:00.001Z'",
+        "kind = 'change.failed'",
+        "run = 'r-9'",
+        "run = NULL",
+        "portal = '1'",
+        "object = 'company'",
+        "id = '1'",
+        "property = 'crmsync_fit'",
+        "before = 'customer'",
+        "before = NULL",
+        "after = 'customer'",
+        "after = NULL",
+        "reason = NULL",
+        """reason = '{"name":"Ann","score"\\:71.6}'""",
+        "before = NULL, after = NULL, reason = NULL",
+        "of = 9",
+        "cause = 'demoted'",
+        "definition = NULL",
+        "actor = 'somebody'",
+        "values_digest = prev",
+        "prev = hash",
+        "hash = prev",
+    ],
+)
+def test_an_edit_of_any_field_is_found(trail: Store, change: str) -> None:
+    tamper(trail, f"UPDATE audit SET {change} WHERE seq = 3")
+
+    assert first_bad(trail) == 3
+
+
+@pytest.mark.parametrize("seq", [1, 4])
+def test_a_deleted_entry_is_found(trail: Store, seq: int) -> None:
+    tamper(trail, "DELETE FROM audit WHERE seq = :seq", seq=seq)
+
+    assert first_bad(trail) == seq
+
+
+def test_a_gap_that_was_closed_is_found(trail: Store) -> None:
+    tamper(trail, "DELETE FROM audit WHERE seq = 4")
+    with trail.database.write_unfenced() as conn:
+        for seq in (5, 6):
+            conn.execute(sa.text("UPDATE audit SET seq = :to WHERE seq = :seq"), {"seq": seq, "to": seq - 1})
+
+    assert first_bad(trail) == 4
+
+
+@pytest.mark.parametrize("seq", [0, 7, -1])
+def test_an_inserted_entry_is_found(trail: Store, seq: int) -> None:
+    columns = ", ".join(
+        f'"{name}"' for name in ("at", "kind", "portal", "actor", "values_digest", "prev", "hash")
+    )
+    tamper(
+        trail, f"INSERT INTO audit (seq, {columns}) SELECT :seq, {columns} FROM audit WHERE seq = 6", seq=seq
+    )
+
+    assert first_bad(trail) in {1, seq}
+
+
+def test_two_entries_that_changed_places_are_found(trail: Store) -> None:
+    tamper(trail, "UPDATE audit SET seq = 99 WHERE seq = 2")
+    with trail.database.write_unfenced() as conn:
+        conn.execute(sa.text("UPDATE audit SET seq = 2 WHERE seq = 3"))
+        conn.execute(sa.text("UPDATE audit SET seq = 3 WHERE seq = 99"))
+
+    assert first_bad(trail) == 2
+
+
+def test_a_truncation_is_found_against_an_exported_head(trail: Store) -> None:
+    head = trail.trail.head()
+    trail.trail.append([Draft("run.finished", RUN)])
+    assert trail.trail.verify(head.hash).entries == 7
+    tamper(trail, "DELETE FROM audit WHERE seq > 4")
+
+    assert trail.trail.verify().entries == 4
+    with pytest.raises(VerificationError, match="lacks the head") as caught:
+        trail.trail.verify(head.hash)
+    assert caught.value.seq is None
+    assert caught.value.exit_status == 7
+
+
+def test_a_trail_written_anew_is_found_against_an_exported_head(trail: Store) -> None:
+    head = trail.trail.head()
+    tamper(trail, "DELETE FROM audit")
+    trail.trail.append([Draft("run.finished", RUN)])
+
+    assert trail.trail.verify().entries == 1
+    with pytest.raises(VerificationError):
+        trail.trail.verify(head.hash)
+
+
+def test_a_salt_that_was_changed_or_dropped_is_found(trail: Store) -> None:
+    tamper(trail, "DELETE FROM salts WHERE contact = '2'")
+
+    assert first_bad(trail) == 3
