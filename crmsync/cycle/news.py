@@ -135,7 +135,7 @@ def _is_due(before: Snapshot | None, now: Snapshot, wanted: Wanted) -> bool:
         return True
     match now.kind:
         case Kind.CONTACT:
-            return before.emails != now.emails or _rules_see_a_change(before, now, wanted)
+            return set(before.emails) != set(now.emails) or _rules_see_a_change(before, now, wanted)
         case Kind.DEAL:
             return before.deal != now.deal
         case Kind.COMPANY:
