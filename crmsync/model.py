@@ -81,6 +81,7 @@ class Contact:
         company: raw texts of its primary company; None when there is none.
         events: any order; date events are not here, they come from the contact's property.
         stage_entered_at: when the current lifecycle stage was entered; None when nobody knows.
+        findings: what whoever read the contact could not use; evaluations carry them on.
     """
 
     id: ContactId
@@ -89,6 +90,7 @@ class Contact:
     deals: tuple[Deal, ...] = ()
     events: tuple[Event, ...] = ()
     stage_entered_at: datetime | None = None
+    findings: "tuple[Finding, ...]" = ()
 
 
 # --- what the portal shows -------------------------------------------------------------------------------

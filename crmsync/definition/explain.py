@@ -190,7 +190,7 @@ class _Story:
             "id": criterion.id,
             "name": criterion.name,
             "why": criterion.why,
-            "points": self.cells[raw(self.layout.criteria[criterion.id])],
+            "points": self.cells[raw(self.layout.criteria[criterion.id])] + 0.0,  # -0 is 0
         }
         match criterion:
             case Recency():
@@ -239,7 +239,7 @@ class _Story:
             "within": _span(criterion.within),
             "half_life": _span(criterion.half_life),
             "cap": criterion.cap,
-            "uncapped": self.cells[self.layout.sums[key]] * points,
+            "uncapped": self.cells[self.layout.sums[key]] * points + 0.0,
             "events": [self.event(event, key, points) for event in self.of_sum(key)],
         }
 

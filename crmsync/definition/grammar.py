@@ -67,6 +67,7 @@ class Scope:
         events: the declared names, for `event.<name>`; None: events may not be counted here.
         evidence: `evidence: satisfied` may stand here.
         gates: gate ids seen so far and where; None: gates may not stand here.
+        noun: what messages call the names in `facts`.
     """
 
     facts: Mapping[str, FactType]
@@ -74,6 +75,7 @@ class Scope:
     events: Collection[str] | None = None
     evidence: bool = False
     gates: dict[str, Position] | None = None
+    noun: str = "fact"
 
 
 def read_condition(place: Place, scope: Scope) -> Condition | None:
@@ -272,4 +274,4 @@ def _unknown_fact(key: str, scope: Scope) -> str:
     if key.startswith("event.") and scope.events is None:
         return "events cannot be counted here"
     known = [*scope.facts, *(f"event.{name}" for name in scope.events or ())]
-    return f"unknown fact `{key}`{nearest(key, known)}; allowed: {listed(known)}"
+    return f"unknown {scope.noun} `{key}`{nearest(key, known)}; allowed: {listed(known) or 'none'}"

@@ -15,7 +15,8 @@ DEFINITION_ID = re.compile(r"[a-z0-9-]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DURATION = re.compile(r"([0-9]{1,12})([mhdw])")
 _UNIT_US = {"m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "w": 7 * DAY_US}
-_MAX_DAYS = 1_000_000  # far beyond any agreement and safe in 64 bits
+MAX_DAYS = 1_000_000  # far beyond any agreement and safe in 64 bits
+MAX_POINTS = 1e12  # so that no sum of points can leave the finite numbers
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -166,6 +167,13 @@ class Place:
         self.problem(f"must be a number, not {self.kind}")
         return None
 
+    def points(self) -> float | None:
+        number = self.number()
+        if number is not None and abs(number) > MAX_POINTS:
+            self.problem(f"points must be between {-MAX_POINTS:g} and {MAX_POINTS:g}")
+            return None
+        return number
+
     def positive(self) -> float | None:
         number = self.number()
         if number is not None and number <= 0:
@@ -195,8 +203,8 @@ class Place:
             self.problem(f"must be a duration like 45m, 12h, 90d or 2w, not {self.kind}")
             return None
         us = int(match[1]) * _UNIT_US[match[2]]
-        if us > _MAX_DAYS * DAY_US:
-            self.problem(f"{text} is too long; at most {_MAX_DAYS}d")
+        if us > MAX_DAYS * DAY_US:
+            self.problem(f"{text} is too long; at most {MAX_DAYS}d")
             return None
         if us == 0 and not zero:
             self.problem(f"must be above zero, not {text}")

@@ -17,7 +17,7 @@ from crmsync.definition.nouns import (
     Sla,
     Test,
 )
-from crmsync.definition.place import Place, listed, nearest
+from crmsync.definition.place import MAX_DAYS, Place, listed, nearest
 from crmsync.definition.read_rules import Scores
 from crmsync.definition.text import read_date
 
@@ -42,7 +42,7 @@ def read_sla(place: Place) -> Sla:
 def _calendar(place: Place) -> Calendar:
     keys = place.keys("timezone", "days", "hours", "holidays")
     timezone = (keys["timezone"].text() if "timezone" in keys else None) or "UTC"
-    if timezone not in zoneinfo.available_timezones():
+    if not _is_zone(timezone):
         keys["timezone"].problem(
             f"unknown time zone `{timezone}`{nearest(timezone, zoneinfo.available_timezones())}"
         )
@@ -50,6 +50,14 @@ def _calendar(place: Place) -> Calendar:
     opens, closes = _hours(keys["hours"]) if "hours" in keys else (0, 24 * 60)
     holidays = keys["holidays"].words() if "holidays" in keys else None
     return Calendar(timezone, tuple(sorted({_DAYS.index(name) for name in names})), opens, closes, holidays)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is an OSError
+        return False
+    return True
 
 
 def _hours(place: Place) -> tuple[int, int]:
@@ -88,7 +96,7 @@ def _example(place: Place, scores: Scores) -> Example | None:
         facts=_given_facts(given["facts"], scores.inputs.facts) if "facts" in given else {},
         events=_given_events(given["events"], scores) if "events" in given else (),
         stage=_maybe_text(given["stage"]) if "stage" in given else None,
-        days_in_stage=_maybe_number(given["days_in_stage"]) if "days_in_stage" in given else None,
+        days_in_stage=_days(given["days_in_stage"]) if "days_in_stage" in given else None,
         expect={key: _expected(key, expect[key]) for key in _EXPECTED_TEXTS if key in expect},
         scores=_expected_scores(expect),
         gates=_expected_gates(expect["gates"], scores) if "gates" in expect else {},
@@ -99,8 +107,12 @@ def _maybe_text(place: Place) -> str | None:
     return None if place.is_null else place.words()
 
 
-def _maybe_number(place: Place) -> float | None:
-    return None if place.is_null else place.number()
+def _days(place: Place) -> float | None:
+    days = None if place.is_null else place.number()
+    if days is not None and abs(days) > MAX_DAYS:
+        place.problem(f"must be within {MAX_DAYS} days")
+        return None
+    return days
 
 
 def _expected(key: str, place: Place) -> str | None:

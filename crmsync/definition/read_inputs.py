@@ -195,7 +195,7 @@ def _event(name: str, place: Place) -> EventKind | None:
 
 
 def _attributes(source: str) -> Scope:
-    return Scope(ATTRIBUTES[source])
+    return Scope(ATTRIBUTES[source], noun=f"attribute of {source}")
 
 
 def _watched(source: str, keys: Mapping[str, Place], place: Place) -> str | None:

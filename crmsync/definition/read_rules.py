@@ -236,7 +236,7 @@ def _point_overrides(place: Place, scores: Scores) -> Mapping[str, float]:
             place.key_problem(criterion, f"`{criterion}` is a table; its points cannot be overridden")
         elif criterion not in scores.inputs.criteria:
             place.key_problem(criterion, _unknown("criterion", criterion, scores.inputs.criteria))
-        number = child.number()
+        number = child.points()
         if number is not None:
             points[criterion] = number
     return points

@@ -155,8 +155,8 @@ def _when(keys: Mapping[str, Place], inputs: Inputs) -> Condition | None:
     return read_condition(keys["when"], inputs.scope) if "when" in keys else None
 
 
-def _number(keys: Mapping[str, Place], key: str) -> float | None:
-    return keys[key].number() if key in keys else None
+def _points(keys: Mapping[str, Place], key: str) -> float | None:
+    return keys[key].points() if key in keys else None
 
 
 def _span(keys: Mapping[str, Place], key: str) -> Duration | None:
@@ -165,7 +165,7 @@ def _span(keys: Mapping[str, Place], key: str) -> Duration | None:
 
 def _recency(keys: Mapping[str, Place], inputs: Inputs) -> Recency | None:
     events = read_event_names(keys["event"], inputs.events)
-    points = _number(keys, "points")
+    points = _points(keys, "points")
     within, half_life = _span(keys, "within"), _span(keys, "half_life")
     cap = keys["cap"].positive() if "cap" in keys else None
     when = _when(keys, inputs)
@@ -176,7 +176,7 @@ def _recency(keys: Mapping[str, Place], inputs: Inputs) -> Recency | None:
 
 def _counted(keys: Mapping[str, Place], inputs: Inputs) -> Counted | None:
     count = _count(keys["count"], inputs)
-    points = _number(keys, "points")
+    points = _points(keys, "points")
     when = _when(keys, inputs)
     return None if count is None or points is None else Counted("", count, points, when)
 
@@ -195,7 +195,7 @@ def _count(place: Place, inputs: Inputs) -> Count | None:
 
 def _conditional(keys: Mapping[str, Place], inputs: Inputs) -> Conditional | None:
     when = _when(keys, inputs)
-    points, else_points = _number(keys, "points"), _number(keys, "else_points")
+    points, else_points = _points(keys, "points"), _points(keys, "else_points")
     return None if when is None or points is None else Conditional("", when, points, else_points)
 
 
@@ -226,7 +226,7 @@ def _row(place: Place, fact: str, fact_type: FactType) -> Row | None:
     if "points" not in entries:
         place.problem("`points` is missing")
         return None
-    points = entries["points"].number()
+    points = entries["points"].points()
     tests = {key: child for key, child in entries.items() if key != "points"}
     if "else" in tests:
         return _else_row(place, tests, points)

@@ -1,5 +1,6 @@
 """Contacts -> frames of typed columns, with a finding for everything present but unusable: sections 3 and 5."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -200,8 +201,10 @@ def deal_number(name: str, deals: Sequence[Deal]) -> tuple[float, str | None]:
         return float(len(mine)), None
     present = [deal.amount for deal in mine if deal.amount is not None and deal.amount.strip()]
     numbers = [read_number(text) for text in present]
-    problem = "an amount is not a number" if None in numbers else None
-    return float(sum(number for number in numbers if number is not None)), problem
+    total = sum(number for number in numbers if number is not None)
+    if math.isinf(total):
+        return 0.0, "the amounts are too large"
+    return float(total), "an amount is not a number" if None in numbers else None
 
 
 def number_text(number: float) -> str:
@@ -224,6 +227,9 @@ class Reader:
     def read(self, contacts: Iterable[Contact]) -> Reading:
         slice_ = list(contacts)
         findings: dict[int, list[Finding]] = {}
+        for row, contact in enumerate(slice_):
+            if contact.findings:
+                findings[row] = list(contact.findings)
         columns = self._fact_columns(slice_, findings)
         stages = [contact.properties.get(STAGE_PROPERTY) for contact in slice_]
         columns[STAGE] = pl.Series([None if s is None else self._stage[s] for s in stages], dtype=pl.String)
@@ -298,7 +304,7 @@ class EventReader:
 
     def _kind(self, event: Event) -> int:
         if event.source == "counter":
-            of = (event.of or "").removeprefix("contact.")
+            of = (event.of or "").partition("contact.")[2]
             return self.layout.watched.get(("counter", of), -1)
         return ANY_KINDS[event.source]
 
@@ -339,6 +345,8 @@ def unusable(event: Event) -> Finding | None:
         return Finding(path="events", problem="date events come from the contact's property", event=source)
     if source != "counter" and source not in ANY_KINDS:
         return Finding(path="events", problem="unknown source", event=source)
+    if source == "counter" and not (event.of or "").startswith("contact."):
+        return Finding(path="counter.of", problem="not a contact property", event=source)
     if event.at is None:
         return Finding(path=f"{source}.at", problem="no readable instant", event=source)
     if event.count < 1:

@@ -1,5 +1,6 @@
 """Offline contacts and evaluations: one JSON document per line, section 11."""
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from crmsync.model import Contact, ContactId, Deal, Evaluation, Event, Finding
 _KEYS = ("id", "contact", "company", "deals", "stage_entered_at", "events")
 _STATES = ("open", "won", "lost")
 _EVENT_KEYS = ("source", "at", "of", "count")
+_MOST = 1e9  # events in one counter increase
+_NO_ENTRY = Finding(path="stage_entered_at", problem="not an instant", fact="days_in_stage")
 SLICE = 5_000  # lines held at once
 
 
@@ -50,8 +53,21 @@ def parse_record(line: bytes | str) -> Contact:
     Raises:
         BadRecord: the line is not JSON, or not a contact of section 11.
     """
-    contact, _ = _parsed(line)
-    return contact
+    record = _json(line)
+    if not isinstance(record, dict):
+        raise BadRecord(f"must be a JSON object, not {_named(record)}")
+    _refuse_misspelt(record)
+    entered = _text(record.get("stage_entered_at"), "stage_entered_at")
+    entered_at = _at(entered)
+    return Contact(
+        id=ContactId(_id(record.get("id"))),
+        properties=_properties(record.get("contact"), "contact") or {},
+        company=_properties(record.get("company"), "company"),
+        deals=tuple(_deal(deal) for deal in _list(record.get("deals"), "deals")),
+        events=tuple(_event(event) for event in _list(record.get("events"), "events")),
+        stage_entered_at=entered_at,
+        findings=(_NO_ENTRY,) if entered and entered.strip() and entered_at is None else (),
+    )
 
 
 def evaluate_lines(
@@ -80,34 +96,29 @@ def _read_line(number: int, line: bytes | str) -> Contact | BadLine:
         return BadLine(number, str(error))
 
 
-def _parsed(line: bytes | str) -> tuple[Contact, Mapping[str, Any]]:
-    record = _json(line)
-    if not isinstance(record, dict):
-        raise BadRecord(f"must be a JSON object, not {_named(record)}")
-    for key in record:
-        if key not in _KEYS:
-            raise BadRecord(f"unknown key `{str(key)[:40]}`; allowed: {', '.join(_KEYS)}")
-    contact = Contact(
-        id=ContactId(_id(record.get("id"))),
-        properties=_properties(record.get("contact"), "contact") or {},
-        company=_properties(record.get("company"), "company"),
-        deals=tuple(_deal(deal) for deal in _list(record.get("deals"), "deals")),
-        events=tuple(_event(event) for event in _list(record.get("events"), "events")),
-        stage_entered_at=_instant(record.get("stage_entered_at"), "stage_entered_at"),
-    )
-    return contact, record
+def _refuse_misspelt(record: Mapping[str, Any]) -> None:
+    """Refuse a key that looks like a missing one; other keys are somebody else's and ignored."""
+    for key in record.keys() - set(_KEYS):
+        for meant in difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.75):
+            if meant not in record:
+                raise BadRecord(f"unknown key `{key[:40]}`; did you mean `{meant}`?")
 
 
 def _json(line: bytes | str) -> Any:
     try:
         text = line.decode("utf-8-sig") if isinstance(line, bytes) else line
-        return json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_no_constant)
+        record = json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_no_constant)
+        if "\\ud" in text.lower():
+            json.dumps(record, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise BadRecord(f"not UTF-8 at byte {error.start + 1}") from error
+    except UnicodeEncodeError as error:
+        raise BadRecord("half a surrogate pair is not text") from error
     except json.JSONDecodeError as error:
         raise BadRecord(f"not JSON at column {error.colno}: {error.msg}") from error
     except RecursionError as error:
         raise BadRecord("nested too deep") from error
+    return record
 
 
 def _no_constant(name: str) -> None:
@@ -122,9 +133,9 @@ def _named(value: object) -> str:
 
 
 def _id(value: object) -> str:
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value.strip():
         return str(value)
-    raise BadRecord(f"`id` must be a text, not {_named(value) if value != '' else 'empty'}")
+    raise BadRecord(f"`id` must be a text, not {'empty' if isinstance(value, str) else _named(value)}")
 
 
 def _text(value: object, where: str) -> str | None:
@@ -181,7 +192,7 @@ def _count(text: str | None) -> int:
     if text is None:
         return 1
     number = read_number(text)
-    return int(number) if number is not None and number.is_integer() else 0
+    return int(number) if number is not None and number.is_integer() and number <= _MOST else 0
 
 
 def _at(text: str | None) -> datetime | None:
@@ -190,16 +201,6 @@ def _at(text: str | None) -> datetime | None:
         return None if us is None else instant(us)
     except OverflowError:
         return None
-
-
-def _instant(value: object, where: str) -> datetime | None:
-    text = _text(value, where)
-    if text is None or not text.strip():
-        return None
-    at = _at(text)
-    if at is None:
-        raise BadRecord(f"`{where}` is not an instant like 2026-10-01T00:00:00Z")
-    return at
 
 
 # --- evaluations

@@ -116,8 +116,9 @@ class Decider:
     def lost(self) -> nw.Expr:
         """Return whether the current stage's rule no longer holds the contact (line 6 of the table)."""
         parts = []
+        protected = {fold(stage) for stage in self.stages.never_demote_from}
         for rule in self.stages.rules:
-            if rule.stay is None or rule.stage in self.stages.never_demote_from:
+            if rule.stay is None or fold(rule.stage) in protected:
                 continue
             index = self.index[rule.stage]
             fails = ~nw.col(rule_column("stay", index)).fill_null(value=True)
