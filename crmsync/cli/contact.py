@@ -3,11 +3,36 @@
 import click
 
 from crmsync.cli import contact_render
-from crmsync.cli.asking import contact_of
+from crmsync.cli.asking import contact_of, instant_of
+from crmsync.cli.knowledge import known_at, known_now
 from crmsync.cli.output import console, json_option, print_json
 from crmsync.cli.session import Call, session
 from crmsync.insight.timeline import stage_life, timeline
 from crmsync.store.life import life
+
+
+@click.command("explain")
+@click.argument("contact", metavar="CONTACT")
+@click.option(
+    "--at", "at_text", metavar="INSTANT", help="As of then: 2026-11-22, 2026-11-22T12:00Z, 7d (ago)."
+)
+@click.option("--card", is_flag=True, help="Only what a sales rep reads in the portal.")
+@json_option
+@click.pass_obj
+def explain(call: Call, contact: str, *, at_text: str | None, card: bool, as_json: bool) -> None:
+    """Show the arithmetic of a contact: every point, every gate, what is missing. Asks nothing of the portal."""
+    with session(call) as app:
+        if at_text is None:
+            known = known_now(app, contact)
+        else:
+            known = known_at(app, contact, instant_of(at_text, app.now(), "--at"))
+        evaluation = known.evaluation()
+    if as_json:
+        print_json(contact_render.explanation_document(known, evaluation))
+    elif card:
+        contact_render.print_card(console(), known, evaluation)
+    else:
+        contact_render.print_arithmetic(console(), known, evaluation)
 
 
 @click.command("history")
@@ -29,4 +54,4 @@ def history(call: Call, contact: str, *, everything: bool, as_json: bool) -> Non
         contact_render.print_history(console(), id_, shown)
 
 
-COMMANDS = (history,)
+COMMANDS = (explain, history)

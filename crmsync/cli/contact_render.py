@@ -1,4 +1,4 @@
-"""Moments of a contact's life -> JSON documents and lines of at most 80 columns."""
+"""A contact's explanation and the moments of its life -> JSON documents and lines of at most 80 columns."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,13 +8,61 @@ from rich.console import Console
 from rich.text import Text
 
 from crmsync.cli.asking import instant_text
+from crmsync.cli.knowledge import Knowledge
 from crmsync.cli.output import plain
+from crmsync.definition import card
+from crmsync.definition.arithmetic import arithmetic
+from crmsync.definition.records import evaluation_json
 from crmsync.insight.timeline import Moment, State, What
-from crmsync.model import STAGE
+from crmsync.model import STAGE, Evaluation
 
 _HASH_SHOWN = 12
 _INDENT = "    "
 _STYLES = {State.FAILED: "red", State.ABANDONED: "yellow", State.OPEN: "yellow", State.DONE: ""}
+
+
+def explanation_document(known: Knowledge, evaluation: Evaluation) -> dict[str, Any]:
+    """Make the one object that `explain --json` prints: section 11's evaluation, and why."""
+    return {
+        "contact": evaluation.id,
+        "as_of": instant_text(evaluation.as_of),
+        "stage": evaluation.stage,
+        "evaluation": evaluation_json(evaluation),
+        "explanation": evaluation.explanation,
+        "card": _card(known, evaluation),
+        "knowledge": {
+            "pulled_until": None if known.pulled_until is None else instant_text(known.pulled_until),
+            "known_since": None if known.known_since is None else instant_text(known.known_since),
+            "ends": list(known.ends),
+        },
+    }
+
+
+def print_arithmetic(out: Console, known: Knowledge, evaluation: Evaluation) -> None:
+    """Print every number of an evaluation, what the next stage needs, and what all that stands on."""
+    out.print(plain(arithmetic(known.definition, evaluation)), soft_wrap=True)
+    missing = card.missing(known.definition, evaluation)
+    _print_wrapped(out, f"Next: {missing}" if missing else "Next: no rule leads further up.", "")
+    until = known.pulled_until
+    seen = f"{until:%Y-%m-%d %H:%M} UTC" if until else "an unfinished first pull"
+    for line in (f"Known from the portal as of {seen}.", *known.ends):
+        _print_wrapped(out, line, "", style="dim")
+
+
+def print_card(out: Console, known: Knowledge, evaluation: Evaluation) -> None:
+    told = _card(known, evaluation)
+    _print_wrapped(out, told["why"], "")
+    if told["missing"]:
+        _print_wrapped(out, f"Next: {told['missing']}", "")
+    for line in known.ends:
+        _print_wrapped(out, line, "", style="dim")
+
+
+def _card(known: Knowledge, evaluation: Evaluation) -> dict[str, str]:
+    return {
+        "why": card.why(known.definition, evaluation),
+        "missing": card.missing(known.definition, evaluation),
+    }
 
 
 def moment_document(moment: Moment) -> dict[str, Any]:
@@ -58,8 +106,13 @@ def _print_moment(out: Console, moment: Moment, contact: str) -> None:
     out.print(head)
     lines = [moment.why, moment.problem and f"Problem: {moment.problem}", _source(moment, contact)]
     for line in filter(None, lines):
-        for wrapped in plain(line).wrap(out, out.width - len(_INDENT)):
-            out.print(Text(_INDENT) + wrapped)
+        _print_wrapped(out, line, _INDENT)
+
+
+def _print_wrapped(out: Console, text: str, indent: str, *, style: str = "") -> None:
+    for line in plain(text).wrap(out, out.width - len(indent)):
+        line.rstrip()
+        out.print(Text(indent) + line, style=style)
 
 
 def _title(moment: Moment) -> str:
