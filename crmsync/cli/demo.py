@@ -1,4 +1,4 @@
-"""`demo`: the main job on a portal in this process: a plan with reasons, the writes, an idle cycle, a contact explained."""
+"""`demo`: the main job on a portal in this process: plan with reasons, writes, an idle cycle, a contact explained."""
 
 import os
 import shutil
