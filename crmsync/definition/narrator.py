@@ -32,12 +32,13 @@ class Narrator:
 
         The stage carries the whole evaluation; a score carries its criteria with what they saw.
         """
-        explanation = evaluation.explanation or {}
+        explanation, as_of = evaluation.explanation or {}, evaluation.as_of.isoformat()
         match property_name:
             case Own.FIT:
-                return {"score": evaluation.fit, "fit": explanation.get("fit")}
+                return {"as_of": as_of, "score": evaluation.fit, "fit": explanation.get("fit")}
             case Own.ENGAGEMENT:
-                return {"score": evaluation.engagement, "engagement": explanation.get("engagement")}
+                told = {name: explanation.get(name) for name in ("engagement", "groups")}
+                return {"as_of": as_of, "score": evaluation.engagement, **told}
             case Own.GRADE:
                 return {
                     "fit": evaluation.fit,
@@ -46,7 +47,7 @@ class Narrator:
                     "level": evaluation.level,
                 }
             case _ if property_name == STAGE:
-                return {"code": evaluation.code, "evaluation": explanation}
+                return {"as_of": as_of, "code": evaluation.code, "evaluation": explanation}
             case _:
                 return {"code": evaluation.code, "outcome": evaluation.outcome, "track": evaluation.track}
 
