@@ -8,7 +8,7 @@ from crmsync.sandbox.graph import Pair
 from crmsync.sandbox.kinds import PLAIN, PRIMARY, Kind
 from crmsync.sandbox.objects import batch_frame
 from crmsync.sandbox.store import Act
-from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
+from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer, not_found
 from crmsync.sandbox.world import World
 
 MOST_READ = 1_000
@@ -68,8 +68,8 @@ def read_batch(call: Call) -> Response:
     from_kind, to_kind = call.kind("kind"), call.kind("to")
     results, errors = [], []
     for one in inputs(call.body(), MOST_READ):
-        id_ = str(one.get("id", ""))
-        after = str(one.get("after") or "0")
+        id_ = a_text(one.get("id"), "id")
+        after = a_text(one.get("after"), "after") or "0"
         page = _page(call, (from_kind.name, to_kind.name), id_, int(after) if after.isdecimal() else 0)
         if page is None:
             errors.append(_none_found(from_kind, to_kind, id_))
@@ -149,9 +149,9 @@ def connect_batch_plainly(call: Call) -> Response:
 def archive_batch(call: Call) -> Response:
     pair = _pair(call)
     for one in inputs(call.body(), MOST_WRITTEN):
-        id_ = _number((one.get("from") or {}).get("id"))
-        for to in one.get("to") or []:
-            call.portal.associating.cut(pair, id_, _number(to.get("id")), call.act)
+        id_ = _number(_id_at(one, "from"))
+        for to in a_list(one.get("to"), "to"):
+            call.portal.associating.cut(pair, id_, _number(an_object(to, "to[]").get("id")), call.act)
     return _archived(call)
 
 
@@ -221,8 +221,11 @@ def _connect_plainly(call: Call, ends: tuple[int, int]) -> Body:
 
 
 def _ends(call: Call, one: Body) -> tuple[int, int]:
-    from_id, to_id = (one.get("from") or {}).get("id", ""), (one.get("to") or {}).get("id", "")
-    return _must_live(call, "kind", str(from_id)), _must_live(call, "to", str(to_id))
+    return _must_live(call, "kind", _id_at(one, "from")), _must_live(call, "to", _id_at(one, "to"))
+
+
+def _id_at(one: Body, end: str) -> str:
+    return a_text(an_object(one.get(end), end).get("id"), "id")
 
 
 def _must_live(call: Call, name: str, text: str) -> int:
@@ -235,11 +238,9 @@ def _must_live(call: Call, name: str, text: str) -> int:
 
 def _given_types(call: Call, pair: Pair, given: Any) -> list[int]:
     """*Raises* ApiError 400 for a type that does not belong between these kinds."""
-    if not isinstance(given, list):
-        raise ApiError(400, "Invalid input JSON on line 1, column 1: association types must be a list")
     found = []
-    for one in given:
-        type_ = one.get("associationTypeId") if isinstance(one, dict) else None
+    for one in a_list(given, "types"):
+        type_ = an_object(one, "types[]").get("associationTypeId")
         if not isinstance(type_, int) or not call.world.graph.knows(pair, type_):
             raise ApiError(400, f"invalid association type {type_} from {pair[0]} to {pair[1]}")
         found.append(type_)

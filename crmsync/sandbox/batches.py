@@ -16,7 +16,7 @@ from crmsync.sandbox.objects import (
 from crmsync.sandbox.rendering import asked_history, asked_names, record_json
 from crmsync.sandbox.rules import refusal
 from crmsync.sandbox.store import Record
-from crmsync.sandbox.wire import ApiError, Body, Response, answer
+from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer
 
 MOST = 100
 
@@ -113,7 +113,7 @@ def upsert_many(call: Call) -> Response:
     results = []
     for one, held, values in plan:
         name = one.get("idProperty")
-        named = {name: str(one["id"])} | values if name and held is None else values
+        named = {name: str(one.get("id"))} | values if name and held is None else values
         record = held or create_valid(call, named, [])
         if held is not None:
             update(call, held, values)
@@ -131,9 +131,7 @@ def archive_many(call: Call) -> Response:
 
 def inputs(body: Body, most: int = MOST) -> list[Body]:
     """The inputs; none when the wrapper is missing, which HubSpot accepts without a word. *Raises* ApiError 400."""
-    given = body.get("inputs", [])
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise ApiError(400, "Invalid input JSON on line 1, column 1: `inputs` must be a list of objects")
+    given = [an_object(one, "inputs[]") for one in a_list(body.get("inputs"), "inputs")]
     if len(given) > most:
         raise ApiError(
             400,
@@ -149,10 +147,7 @@ def shuffled(call: Call, results: list[Body]) -> list[Body]:
 
 
 def _names(body: Body, key: str) -> list[str]:
-    given = body.get(key) or []
-    if not isinstance(given, list):
-        raise ApiError(400, f"Invalid input JSON on line 1, column 1: `{key}` must be a list")
-    return [str(name) for name in given]
+    return [a_text(name, f"{key}[]") for name in a_list(body.get(key), key)]
 
 
 def _read(call: Call, id_: Any, id_property: str | None) -> Record | None:
@@ -165,7 +160,7 @@ def _exact(call: Call, one: Body) -> Record | None:
     """A batch update knows only present ids: one that was merged away is not followed."""
     if one.get("idProperty"):
         return find(call, one.get("id"), one["idProperty"])
-    id_ = str(one.get("id", ""))
+    id_ = a_text(one.get("id"), "id")
     return call.shelf().live.get(int(id_)) if id_.isdecimal() else None
 
 
@@ -176,14 +171,14 @@ def _unless_merged(call: Call, one: Body) -> list[str]:
 
 
 def _refuse_twins(given: list[Body]) -> None:
-    ids = [(str(one.get("id")), one.get("idProperty")) for one in given]
+    ids = [(a_text(one.get("id"), "id"), a_text(one.get("idProperty"), "idProperty")) for one in given]
     if len(set(ids)) < len(ids):
         raise ApiError(400, "Duplicate IDs found in batch input")
 
 
 def _is_traced(given: list[Body]) -> bool:
     """Whether each input carries a trace id of its own, which switches to one outcome per input."""
-    traces = [one.get("objectWriteTraceId") for one in given]
+    traces = [a_text(one.get("objectWriteTraceId"), "objectWriteTraceId") for one in given]
     return bool(traces) and all(traces) and len(set(traces)) == len(traces)
 
 

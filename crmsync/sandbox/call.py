@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from crmsync.sandbox.access import App
 from crmsync.sandbox.kinds import BY_NAME, Kind
 from crmsync.sandbox.store import Act, Record, Shelf, Source
-from crmsync.sandbox.wire import ApiError, Body, Request, not_found
+from crmsync.sandbox.wire import ApiError, Body, Request, a_text, an_object, not_found
 from crmsync.sandbox.world import API, World
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ class Call:
 
     def body(self) -> Body:
         """The body as an object. *Raises* ApiError 400."""
-        body = self.request.json()
-        if not isinstance(body, dict):
-            raise ApiError(400, "Invalid input JSON on line 1, column 1: an object is expected")
-        return body
+        return an_object(self.request.json(), "body")
 
     def one(self, name: str, default: str = "") -> str:
         """The last value of a query parameter."""
@@ -74,15 +71,15 @@ class Call:
         return self.one(name).lower() == "true"
 
 
-def find(call: Call, text: Any, id_property: str | None) -> Record | None:
+def find(call: Call, text: Any, id_property: Any = None) -> Record | None:
     """The living record that an id or a unique value names; also by the id of one that was merged away."""
-    shelf = call.shelf()
-    if id_property and id_property != "hs_object_id":
+    shelf, text = call.shelf(), a_text(text, "id")
+    if (id_property := a_text(id_property, "idProperty")) not in ("", "hs_object_id"):
         if id_property not in shelf.unique_names:
             raise ApiError(400, f"Property {id_property} is not a unique identifier property")
-        owner = shelf.owner_of(id_property, str(text))
+        owner = shelf.owner_of(id_property, text)
         return shelf.find(owner) if owner is not None else None
-    return shelf.find(int(text)) if str(text).isdecimal() else None
+    return shelf.find(int(text)) if text.isdecimal() else None
 
 
 def must_find(call: Call, text: str, id_property: str | None) -> Record:

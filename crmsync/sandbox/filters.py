@@ -9,7 +9,7 @@ from crmsync.sandbox.kinds import BY_NAME, Kind
 from crmsync.sandbox.schema import Property
 from crmsync.sandbox.store import Record
 from crmsync.sandbox.times import DAY, SECOND, read_day, read_instant
-from crmsync.sandbox.wire import ApiError, Body
+from crmsync.sandbox.wire import ApiError, Body, an_object
 from crmsync.sandbox.world import World
 
 Test = Callable[[Record], bool]
@@ -36,8 +36,7 @@ class Filter:
 
 def read_filter(world: World, kind: Kind, given: Any) -> Filter:
     """*Raises* ApiError 400."""
-    if not isinstance(given, dict):
-        raise ApiError(400, "Invalid input JSON on line 1, column 1: a filter must be an object")
+    given = an_object(given, "filters[]")
     name, operator = str(given.get("propertyName", "")), str(given.get("operator", ""))
     if operator not in OPERATORS:
         raise ApiError(

@@ -5,14 +5,14 @@ from crmsync.sandbox.kinds import PRIMARY, Kind
 from crmsync.sandbox.rendering import asked_names, record_json
 from crmsync.sandbox.rules import STAGE
 from crmsync.sandbox.store import Act, Record, Source, Version
-from crmsync.sandbox.wire import ApiError, Response, answer
+from crmsync.sandbox.wire import ApiError, Response, a_text, answer
 from crmsync.sandbox.world import World
 
 
 def merge(call: Call) -> Response:
     body = call.body()
     shelf = call.shelf()
-    ids = [str(body.get(name, "")) for name in ("primaryObjectId", "objectIdToMerge")]
+    ids = [a_text(body.get(name), name) for name in ("primaryObjectId", "objectIdToMerge")]
     records = [shelf.find(int(id_)) if id_.isdecimal() else None for id_ in ids]
     primary, other = records
     if primary is None or other is None:
@@ -106,7 +106,7 @@ def _settle_primary(world: World, merged: Record) -> None:
 def gdpr_delete(call: Call) -> Response:
     """Forget a person; an unknown e-mail address goes on a block list."""
     body = call.body()
-    text = str(body.get("objectId", ""))
+    text = a_text(body.get("objectId"), "objectId")
     record = find(call, text, body.get("idProperty"))
     if record is not None:
         erase(call.world, record, call.act)

@@ -14,7 +14,7 @@ from crmsync.sandbox.rendering import (
 from crmsync.sandbox.rules import Problem, Validator, refusal, stage_stamps, with_stage_rules
 from crmsync.sandbox.store import Record
 from crmsync.sandbox.times import iso
-from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
+from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer, not_found
 
 Link = tuple[Kind, int, list[int]]
 """The kind and id of the other end, and association types."""
@@ -136,10 +136,8 @@ def read_new(call: Call, given: Body) -> tuple[dict[str, str], list[Link]]:
     if problems:
         raise refusal(problems, call.portal.account.portal_id)
     check_unique(call, values, None)
-    wanted = given.get("associations") or []
-    if not isinstance(wanted, list):
-        raise ApiError(400, "Invalid input JSON on line 1, column 1: `associations` must be a list")
-    return values, [_link(call, call.kind(), one) for one in wanted]
+    wanted = a_list(given.get("associations"), "associations")
+    return values, [_link(call, call.kind(), an_object(one, "associations[]")) for one in wanted]
 
 
 def create_valid(call: Call, values: dict[str, str], links: list[Link]) -> Record:
@@ -154,8 +152,11 @@ def create_valid(call: Call, values: dict[str, str], links: list[Link]) -> Recor
 
 def _link(call: Call, kind: Kind, given: Body) -> Link:
     """One association of a create. *Raises* ApiError 400."""
-    types = [int(one.get("associationTypeId", 0)) for one in given.get("types", [])]
-    to = str((given.get("to") or {}).get("id", ""))
+    named = [
+        an_object(one, "types[]").get("associationTypeId") for one in a_list(given.get("types"), "types")
+    ]
+    types = [type_ for type_ in named if isinstance(type_, int)]
+    to = a_text(an_object(given.get("to"), "to").get("id"), "id")
     graph = call.world.graph
     for other in BY_NAME.values():
         pair = (kind.name, other.name)

@@ -9,7 +9,17 @@ from crmsync.sandbox.call import Call
 from crmsync.sandbox.objects import batch_frame
 from crmsync.sandbox.schema import FIELD_TYPES, Option, Property, Schema
 from crmsync.sandbox.times import iso
-from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
+from crmsync.sandbox.wire import (
+    ApiError,
+    Body,
+    Response,
+    a_list,
+    a_text,
+    an_object,
+    answer,
+    malformed,
+    not_found,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _REQUIRED = ("name", "label", "type", "fieldType", "groupName")
@@ -133,9 +143,7 @@ def _create(call: Call, given: Body) -> Property:
     schema = _schema(call)
     lacking = [name for name in _REQUIRED if not given.get(name)]
     if lacking:
-        raise ApiError(
-            400, f"Invalid input JSON on line 1, column 1: some required fields were not set: {lacking}"
-        )
+        raise malformed(f"some required fields were not set: {lacking}")
     name = str(given["name"])
     if name in schema or name in schema.archived:
         raise ApiError(409, f"A property named '{name}' already exists.", "OBJECT_ALREADY_EXISTS")
@@ -148,7 +156,7 @@ def _create(call: Call, given: Body) -> Property:
         name, type_, field_type, label=str(given["label"]), group=_group(schema, given["groupName"]),
         description=str(given.get("description") or ""), hidden=bool(given.get("hidden")),
         unique=bool(given.get("hasUniqueValue")),
-        form_field=bool(given.get("formField")), display_order=int(given.get("displayOrder") or -1),
+        form_field=bool(given.get("formField")), display_order=_order(given.get("displayOrder"), -1),
         defined_by_hubspot=False,
         created_ms=call.now_ms, updated_ms=call.now_ms,
     ).with_options(_options(given.get("options") or []))  # fmt: skip
@@ -159,21 +167,31 @@ def _create(call: Call, given: Body) -> Property:
 
 
 def _group(schema: Schema, name: Any) -> str:
-    if name not in schema.groups:
+    if a_text(name, "groupName") not in schema.groups:
         raise ApiError(400, f"Property group {name!r} does not exist")
     return str(name)
 
 
 def _options(given: Any) -> list[Option]:
-    if not isinstance(given, list) or any(
-        not isinstance(one, dict) or "value" not in one or "label" not in one for one in given
-    ):
-        raise ApiError(400, "Invalid input JSON on line 1, column 1: each option needs a label and a value")
-    return [
-        Option(str(one["value"]), str(one["label"]), int(one.get("displayOrder", place)), bool(one.get("hidden")),
-               str(one.get("description") or ""))
-        for place, one in enumerate(given)
-    ]  # fmt: skip
+    found = []
+    for place, raw in enumerate(a_list(given, "options")):
+        one = an_object(raw, "options[]")
+        if "value" not in one or "label" not in one:
+            raise malformed("each option needs a label and a value")
+        found.append(
+            Option(
+                str(one["value"]),
+                str(one["label"]),
+                _order(one.get("displayOrder"), place),
+                bool(one.get("hidden")),
+                str(one.get("description") or ""),
+            )
+        )
+    return found
+
+
+def _order(given: Any, default: int) -> int:
+    return given if isinstance(given, int) and not isinstance(given, bool) else default
 
 
 # -- groups ----------------------------------------------------------------------------------------
@@ -194,9 +212,7 @@ def create_group(call: Call) -> Response:
     given, groups = call.body(), _schema(call).groups
     name = str(given.get("name") or "")
     if not name or not given.get("label"):
-        raise ApiError(
-            400, "Invalid input JSON on line 1, column 1: some required fields were not set: [name, label]"
-        )
+        raise malformed("some required fields were not set: [name, label]")
     if name in groups:
         raise ApiError(409, f"A property group named '{name}' already exists.", "OBJECT_ALREADY_EXISTS")
     if not _NAME.fullmatch(name):
@@ -204,7 +220,7 @@ def create_group(call: Call) -> Response:
     groups[name] = {
         "name": name,
         "label": str(given["label"]),
-        "displayOrder": given.get("displayOrder", -1),
+        "displayOrder": _order(given.get("displayOrder"), -1),
         "archived": False,
     }
     return answer(groups[name], 201)
@@ -214,7 +230,9 @@ def update_group(call: Call) -> Response:
     group = _schema(call).groups.get(call.params["name"])
     if group is None:
         raise not_found(f"Property group {call.params['name']} does not exist")
-    group |= {name: value for name, value in call.body().items() if name in {"label", "displayOrder"}}
+    body = call.body()
+    group["label"] = a_text(body.get("label"), "label") or group["label"]
+    group["displayOrder"] = _order(body.get("displayOrder"), -1)
     return answer(group)
 
 

@@ -10,7 +10,7 @@ import orjson
 from crmsync.sandbox.schema import Property, Schema
 from crmsync.sandbox.store import Record
 from crmsync.sandbox.times import iso, read_day, read_instant
-from crmsync.sandbox.wire import ApiError, Body
+from crmsync.sandbox.wire import ApiError, Body, an_object
 
 MAX_TEXT = 65_536
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -67,8 +67,7 @@ class Validator:
         self._settings = settings
 
     def read(self, given: Any, record: Record | None) -> tuple[dict[str, str], list[Problem]]:
-        if not isinstance(given, dict):
-            raise ApiError(400, "Invalid input JSON on line 1, column 1: `properties` must be an object")
+        given = an_object(given, "properties")
         values: dict[str, str] = {}
         problems: list[Problem] = []
         for name, raw in given.items():

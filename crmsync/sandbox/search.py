@@ -8,7 +8,7 @@ from crmsync.sandbox.filters import Filter, read_filter
 from crmsync.sandbox.kinds import Kind
 from crmsync.sandbox.rendering import known, record_json
 from crmsync.sandbox.store import Record
-from crmsync.sandbox.wire import ApiError, Body, Response, answer
+from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer
 
 MAX_PAGE = 200
 MAX_HITS = 10_000
@@ -50,22 +50,15 @@ def search(call: Call) -> Response:
 
 
 def _asked(body: Body) -> list[str]:
-    given = body.get("properties") or []
-    if not isinstance(given, list):
-        raise ApiError(400, "Invalid input JSON on line 1, column 1: `properties` must be a list")
-    return [str(name) for name in given]
+    return [a_text(name, "properties[]") for name in a_list(body.get("properties"), "properties")]
 
 
 def _groups(call: Call, body: Body) -> list[Group]:
     """The alternatives of a query. *Raises* ApiError 400."""
-    given = body.get("filterGroups") or []
+    given = a_list(body.get("filterGroups"), "filterGroups")
     if body.get("filters"):
         given = [*given, {"filters": body["filters"]}]
-    if not isinstance(given, list) or not all(isinstance(group, dict) for group in given):
-        raise ApiError(
-            400, "Invalid input JSON on line 1, column 1: `filterGroups` must be a list of objects"
-        )
-    lists = [group.get("filters") or [] for group in given]
+    lists = [a_list(an_object(group, "filterGroups[]").get("filters"), "filters") for group in given]
     if (
         len(lists) > MAX_GROUPS
         or any(len(one) > MAX_FILTERS for one in lists)
@@ -100,21 +93,18 @@ def _whole(body: Body, name: str, default: int) -> int:
 
 def _order(call: Call, kind: Kind, body: Body) -> tuple[str, bool]:
     """The property to sort by and whether downward; without a wish the oldest first. *Raises* ApiError 400."""
-    sorts = body.get("sorts") or []
-    if not isinstance(sorts, list) or len(sorts) > 1:
+    sorts = a_list(body.get("sorts"), "sorts")
+    if len(sorts) > 1:
         raise ApiError(400, "Only one sort is supported")
     if not sorts:
         return kind.created, False
     wish: Any = sorts[0]
     if isinstance(wish, str):
         name, is_falling = wish.removeprefix("-"), wish.startswith("-")
-    elif isinstance(wish, dict):
-        name, is_falling = (
-            str(wish.get("propertyName", "")),
-            str(wish.get("direction", "")).upper() == "DESCENDING",
-        )
     else:
-        raise ApiError(400, "Invalid input JSON on line 1, column 1: a sort is an object or a text")
+        order = an_object(wish, "sorts[]")
+        name = str(order.get("propertyName", ""))
+        is_falling = str(order.get("direction", "")).upper() == "DESCENDING"
     if name not in call.world.schemas[kind.name]:
         raise ApiError(400, f"Property {name[:80]} does not exist")
     return name, is_falling

@@ -26,6 +26,7 @@ INDUSTRY_WEIGHTS = (
     ("HEALTHCARE", 5),
     ("CONSULTING", 5), ("", 12),
 )  # fmt: skip
+MIDDLE_SIZES = frozenset({"20", "45", "120", "250", "640", "999"})
 _IMPORTED = {
     "hs_object_source": "IMPORT",
     "hs_object_source_label": "IMPORT",
@@ -135,16 +136,26 @@ def _employ(seeding: Seeding, companies: Sequence[Record]) -> None:
     """Most contacts have a company, some several of which one is primary, some none."""
     rng, graph = seeding.rng, seeding.portal.world.graph
     pair = ("contacts", "companies")
-    for record in seeding.contacts:
+    market = [one for one in companies if _is_in_market(one)]
+    for record, persona in seeding.people():
         if not companies or rng.random() < 0.12:
             continue
         count = 1 if rng.random() < 0.92 else rng.randint(2, 3)
-        for company in rng.sample(companies, min(count, len(companies))):
+        choice = market if len(market) > 2 and persona.warmth > 1 and rng.random() < 0.5 else companies
+        for company in rng.sample(choice, min(count, len(choice))):
             graph.connect(pair, record.id, company.id)
         primary = rng.choice(graph.to("contacts", record.id, "companies"))
         if rng.random() < 0.97:
             graph.make_primary(pair, record.id, primary)
             record.own["associatedcompanyid"] = str(primary)
+
+
+def _is_in_market(company: Record) -> bool:
+    """Whom the company sells to: that is where the warm contacts are."""
+    return (
+        company.text("industry") in {"SOFTWARE", "FINANCE"}
+        and company.text("numberofemployees") in MIDDLE_SIZES
+    )
 
 
 def _submit(seeding: Seeding) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 
-from crmsync.sandbox.people import CAMPAIGNS, COUNTRIES, FIRST, LAST, OWNERS, RETURN_REASONS, TITLES
+from crmsync.sandbox.people import CAMPAIGNS, COUNTRIES, FIRST, HOME, LAST, OWNERS, RETURN_REASONS, TITLES
 from crmsync.sandbox.rules import STAGE
 from crmsync.sandbox.schema import Schema
 from crmsync.sandbox.store import IMPORT, Record, Source, Version
@@ -75,6 +75,8 @@ def draw_contact(rng: random.Random, record: Record, now_ms: int, schema: Schema
     """Fill one record and say what happened to it."""
     life = pick(rng, _LIVES)
     own = _identity(rng, record.id)
+    if _WARMTH[life] > 1 and rng.random() < 0.5:
+        own["country"] = pick(rng, HOME)
     own |= _habits(rng, life, now_ms)
     own |= _qualification(rng, life, now_ms)
     record.own.update({name: value for name, value in own.items() if value})

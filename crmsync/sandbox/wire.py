@@ -44,7 +44,7 @@ class Request:
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            raise ApiError(400, "Invalid input JSON on line 1, column 1: unreadable body") from error
+            raise malformed("unreadable body") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,37 @@ class ApiError(Exception):
         if self.context:
             body["context"] = self.context
         return answer({**body, **self.more}, self.status).with_headers(*self.headers)
+
+
+def malformed(what: str) -> ApiError:
+    return ApiError(400, f"Invalid input JSON on line 1, column 1: {what}")
+
+
+def an_object(value: Any, name: str) -> Body:
+    """The value as an object; None is an empty one. *Raises* ApiError 400."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise malformed(f"`{name}` must be an object")
+    return value
+
+
+def a_list(value: Any, name: str) -> list[Any]:
+    """The value as a list; None is an empty one. *Raises* ApiError 400."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise malformed(f"`{name}` must be a list")
+    return value
+
+
+def a_text(value: Any, name: str) -> str:
+    """The value as text; a number is taken as its digits, None as "". *Raises* ApiError 400."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise malformed(f"`{name}` must be a text")
+    return str(value)
 
 
 def not_found(message: str = "resource not found") -> ApiError:

@@ -70,7 +70,7 @@ def targets(route: Route) -> st.SearchStrategy[str]:
 @st.composite
 def requests_of(draw: st.DrawFn, token: str) -> Request:
     route = draw(st.sampled_from(ROUTES))
-    body = draw(BODIES.map(lambda value: _bytes(value)) | st.binary(max_size=20))
+    body = draw(BODIES.map(_bytes) | st.binary(max_size=20))
     return Request(route.method, draw(targets(route)), {"authorization": f"Bearer {token}"}, body)
 
 

@@ -35,7 +35,8 @@ def test_a_connection_serves_many_requests(sandbox: Sandbox) -> None:
     with socket.create_connection(
         (sandbox.url.split("/")[2].split(":")[0], int(sandbox.url.rpartition(":")[2]))
     ) as wire:
-        request = f"GET {CONTACTS}?limit=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {sandbox.token}\r\n\r\n".encode()
+        head = f"Host: x\r\nAuthorization: Bearer {sandbox.token}"
+        request = f"GET {CONTACTS}?limit=1 HTTP/1.1\r\n{head}\r\n\r\n".encode()
         wire.sendall(request * 3)
         wire.settimeout(5)
         received = b""
