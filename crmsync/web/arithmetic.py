@@ -86,9 +86,10 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """Everything the contact page lays out below the one-sentence why."""
+    """Everything the contact page lays out below the one-sentence why; `engagement` adds up the groups."""
 
-    sums: tuple[Sum, ...]
+    fit: Sum | None
+    groups: tuple[Sum, ...]
     engagement: Sum | None
     gates: tuple[GateLine, ...]
     vetoes: tuple[GateLine, ...]
@@ -104,14 +105,8 @@ def arithmetic(told: Json) -> Arithmetic:
     engagement: Json | None = told.get("engagement")
     campaign: Json = told.get("campaign") or {}
     return Arithmetic(
-        sums=tuple(
-            _sum(title, part)
-            for title, part in (
-                ("Fit", told.get("fit")),
-                *((f"Engagement: {name}", group) for name, group in groups.items()),
-            )
-            if part
-        ),
+        fit=_sum("Fit", told["fit"]) if told.get("fit") else None,
+        groups=tuple(_sum(name.replace("_", " "), group) for name, group in groups.items()),
         engagement=_total(engagement) if engagement else None,
         gates=tuple(_gate(gate) for gate in told.get("gates") or ()),
         vetoes=tuple(_veto(veto) for veto in told.get("disqualify") or ()),

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from crmsync.definition.comparing import Difference
+from crmsync.definition.sentences import Section
+from crmsync.definition.signing import SignatureStatus
 from crmsync.insight.timeline import Moment
 from crmsync.model import (
     Change,
@@ -129,24 +132,6 @@ class DefinitionVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A part of the definition in plain sentences."""
-
-    title: str
-    sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureLine:
-    """`is_valid`: given for exactly this content."""
-
-    role: str
-    who: str
-    at: datetime | None
-    is_valid: bool
-
-
-@dataclass(frozen=True, slots=True)
 class DefinitionView:
     """A definition as people read it. `source` is the file's text where the store has it."""
 
@@ -154,9 +139,8 @@ class DefinitionView:
     scope: str
     review_by: date | None
     handoff_stage: Stage | None
-    paragraphs: tuple[Paragraph, ...]
-    signatures: tuple[SignatureLine, ...] = ()
-    learnings: tuple[str, ...] = ()
+    sections: tuple[Section, ...]
+    signatures: SignatureStatus
     source: str = ""
 
 
@@ -252,5 +236,5 @@ class Desk(Protocol):
 
     def versions(self) -> tuple[DefinitionVersion, ...]: ...
 
-    def difference(self, old: str, new: str) -> tuple[str, ...] | None:
-        """Say in sentences what changed between two definitions, by hash; None: one of them is not known."""
+    def difference(self, old: str, new: str) -> tuple[Difference, ...] | None:
+        """Say what changed between two definitions, by hash, meaning first; None: one of them is not known."""

@@ -78,8 +78,11 @@ class Plots:
         told = "; ".join(f"{words.stage(one.stage)} from {words.instant(one.begins_at)}" for one in segments)
         return self._drawn(_ribbon, rows, ("Lifecycle stage over time", told))
 
-    def scores(self, readings: Sequence[Reading]) -> str:
-        rows = [{"score": one.score, "at": words.iso(one.at), "value": one.value} for one in readings]
+    def scores(self, readings: Sequence[Reading], until: datetime) -> str:
+        """Draw steps: a score holds until the next one is written, the last until `until`."""
+        last = {one.score: one for one in readings}
+        shown = [*readings, *(Reading(one.score, until, one.value) for one in last.values())]
+        rows = [{"score": one.score, "at": words.iso(one.at), "value": one.value} for one in shown]
         told = "; ".join(f"{one.score} {words.number(one.value)} on {words.instant(one.at)}" for one in readings[-20:])
         return self._drawn(_scores, rows, ("Fit and engagement over time", told))
 
@@ -153,7 +156,7 @@ def _scores(rows: list[dict[str, Any]]) -> Any:
         x=alt.X("at:T", title=None, axis=_time_axis()), y=alt.Y("value:Q", title=None), color=colour
     )
     lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dash)
-    return _themed(alt.layer(lines, base.mark_point(filled=True, size=40)).properties(width=540, height=180))
+    return _themed(alt.layer(lines, base.mark_point(filled=True, size=36, opacity=1)).properties(width=540, height=180))
 
 
 def _time_axis() -> Any:
@@ -164,7 +167,7 @@ def _time_axis() -> Any:
 
 def _themed(chart: Any) -> Any:
     return (
-        chart.configure(background=None, font="sans-serif", padding=4)
+        chart.configure(background="transparent", font="sans-serif", padding={"left": 14, "right": 8, "top": 6, "bottom": 4})
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=_INK, titleColor=_INK, domainColor=_LINE, tickColor=_LINE, gridColor=_LINE, labelFontSize=12,

@@ -15,6 +15,7 @@ _FILTERS = {
     "cause": words.cause,
     "clock": words.clock,
     "day": words.day,
+    "health": words.health,
     "instant": words.instant,
     "iso": words.iso,
     "kind": words.kind,

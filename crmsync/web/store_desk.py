@@ -11,9 +11,13 @@ import orjson
 
 from crmsync.cycle.qualify import Qualifier
 from crmsync.definition import card
+from crmsync.definition.comparing import Difference
+from crmsync.definition.difference import compare
 from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
+from crmsync.definition.sentences import describe
+from crmsync.definition.signing import signature_status
 from crmsync.errors import DefinitionError
 from crmsync.insight.timeline import Moment, timeline
 from crmsync.model import ContactId, DefinitionRef, Entry, Evaluation, Kind, Mirrored, Plan, PlanId, PlanStatus, RunId
@@ -21,7 +25,6 @@ from crmsync.store import Store
 from crmsync.store.life import life
 from crmsync.store.reading import AuditFilter, Head, RunLine
 from crmsync.store.verify import Verified
-from crmsync.web.agreement import paragraphs, sentences_between, signatures
 from crmsync.web.desk import ContactView, DefinitionVersion, DefinitionView, Funnel, PlanReview, Step, Today
 from crmsync.web.review import reviewed
 
@@ -220,9 +223,8 @@ class StoreDesk:
             terms.scope or "",
             terms.review_by,
             terms.handoff_stage,
-            paragraphs(definition),
-            signatures(definition),
-            terms.learnings,
+            describe(definition),
+            signature_status(definition),
             self._text(definition.ref.sha256),
         )
 
@@ -239,9 +241,9 @@ class StoreDesk:
             until = since
         return tuple(found)
 
-    def difference(self, old: str, new: str) -> tuple[str, ...] | None:
+    def difference(self, old: str, new: str) -> tuple[Difference, ...] | None:
         before, after = self._kept(old), self._kept(new)
-        return None if before is None or after is None else sentences_between(before, after)
+        return None if before is None or after is None else compare(before, after)
 
     def _kept(self, sha256: str) -> Definition | None:
         """Return a definition by its hash or the start of it; None: not kept, or no longer readable."""

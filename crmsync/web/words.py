@@ -133,6 +133,19 @@ def value(name: str | None, text: str | None) -> str:
     return text
 
 
+def health(value: object) -> str:
+    """Write one of the health document's values: yes and no, numbers, instants as on the other pages."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int() | float():
+            return number(value)
+        case str() if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T.*Z", value):
+            return instant(datetime.fromisoformat(value))
+        case _:
+            return str(value)
+
+
 def instant(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if at else "never"
 

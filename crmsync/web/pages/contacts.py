@@ -64,7 +64,7 @@ def stages_picture(ask: Ask) -> Response:
 
 def scores_picture(ask: Ask) -> Response:
     _, moments = _life(ask)
-    return ask.picture(ask.plots.scores(readings(moments)))
+    return ask.picture(ask.plots.scores(readings(moments), ask.now))
 
 
 def _life(ask: Ask) -> tuple[ContactView, tuple[Moment, ...]]:

@@ -18,15 +18,14 @@ def show(ask: Ask) -> Response:
         versions=versions,
         is_current=sha256 is None or ask.desk.is_current(view.ref),
         is_overdue=review_by is not None and review_by < ask.now.date(),
-        pairs=list(zip(versions[1:], versions, strict=False)),
     )
 
 
 def difference(ask: Ask) -> Response:
     old, new = ask.query("old"), ask.query("new")
-    sentences = ask.desk.difference(old, new) if old and new else None
-    if sentences is None:
+    differences = ask.desk.difference(old, new) if old and new else None
+    if differences is None:
         raise not_here("Choose two definitions that were used here; see the page Definition.")
     return ask.page(
-        "difference.html", old=ask.desk.definition(old), new=ask.desk.definition(new), sentences=sentences
+        "difference.html", old=ask.desk.definition(old), new=ask.desk.definition(new), differences=differences
     )
