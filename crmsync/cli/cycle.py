@@ -8,14 +8,16 @@ from typing import Any
 import click
 
 from crmsync.app import App
-from crmsync.cli import render
+from crmsync.cli import plan_render, render
 from crmsync.cli.output import console, json_option, print_json, table
 from crmsync.cli.session import Call, session
 from crmsync.cycle.engine import Summary
 from crmsync.errors import OperatorError, PlanParked
-from crmsync.model import Plan, PlanId, PlanStatus, Result
+from crmsync.model import Entry, Plan, PlanId, PlanStatus, Result
+from crmsync.store.reading import AuditFilter
 
 _PARTLY = 4
+_LISTED = 20
 _PARKED = PlanParked.exit_status
 
 
@@ -45,7 +47,7 @@ def plan(call: Call, *, as_json: bool) -> None:
             print_json(render.plan_document(summary, changes))
         else:
             render.print_summary(console(), summary, app.gateway.traffic().requests)
-            render.print_changes(console(), changes, len(changes))
+            plan_render.print_plan(console(), [changes])
     sys.exit(_status(summary))
 
 
@@ -130,14 +132,14 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
     found = app.store.plans.plan(plan_id)
     if found is None:
         raise OperatorError(f"There is no plan {plan_id}.", next_step="See `crmsync plans`.")
-    changes = list(chain.from_iterable(app.store.plans.changes(plan_id)))
     if as_json:
+        changes = chain.from_iterable(app.store.plans.changes(plan_id))
         print_json({**_plan_row(found), "changes": [render.change_document(one) for one in changes]})
         return
     out = console()
     out.print(f"[bold]{found.id}[/] {found.status}, as of {found.as_of:%Y-%m-%d %H:%M} UTC, run {found.run}")
     render.print_parked(out, found)
-    render.print_changes(out, changes, len(changes))
+    plan_render.print_plan(out, app.store.plans.changes(plan_id))
 
 
 def _plan_row(plan: Plan) -> dict[str, Any]:

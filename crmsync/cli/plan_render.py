@@ -1,0 +1,67 @@
+"""A plan as people decide by it: groups by cause and criterion, then the contacts it moves most. 80 columns."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+
+from crmsync.cli.output import plain, table
+from crmsync.insight.plan_view import Affected, Group, Move, PlanView, plan_view
+from crmsync.model import Change, Entry, Own
+
+_WIDTH = 80
+_NAME_WIDTH = 20
+
+
+def print_plan(out: Console, slices: Iterable[Sequence[Change]]) -> None:
+    """Print what a plan does, from its changes in slices."""
+    view = plan_view(slices)
+    out.print(f"{view.changes} changes of {view.contacts} contacts")
+    for group in view.groups:
+        for line in _group_lines(group):
+            out.print(plain(line), soft_wrap=True)
+    out.print()
+    rows = [_row(one) for one in view.affected]
+    out.print(table(_title(view), ("contact", "stage", "fit", "engagement", "why"), rows))
+
+
+def print_not_applied(out: Console, entries: Sequence[Entry]) -> None:
+    """Print what a run did not write; the contacts stay due, so that the next plan has them again."""
+    if not entries:
+        return
+    rows = [(e.draft.id, e.draft.property, (e.draft.reason or {}).get("problem")) for e in entries]
+    out.print(table("Not written", ("contact", "property", "why"), rows))
+    run = entries[0].draft.run
+    out.print(f"All of them: crmsync audit list --run {run}   They are planned again: crmsync sync")
+
+
+def _title(view: PlanView) -> str:
+    shown = len(view.affected)
+    return "Moved most" if shown == view.contacts else f"Moved most ({shown} of {view.contacts}; all: --json)"
+
+
+def _group_lines(group: Group) -> Iterator[str]:
+    moves = ", ".join(
+        f"{before or 'none'} → {after or 'none'} {count}" for (before, after), count in group.moves.items()
+    )
+    contacts = "1 contact" if group.contacts == 1 else f"{group.contacts} contacts"
+    yield from _wrapped(f"{contacts}: {moves}" if moves else contacts, f"  {group.cause:<{_NAME_WIDTH}}")
+    if group.criteria:
+        shares = (f"{one.criterion} {one.points:+.3g} ({one.contacts})" for one in group.criteria)
+        yield from _wrapped(f"by {', '.join(shares)}", " " * (_NAME_WIDTH + 2))
+
+
+def _wrapped(text: str, first: str) -> Iterator[str]:
+    yield from textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=" " * (_NAME_WIDTH + 2), break_on_hyphens=False
+    )
+
+
+def _row(one: Affected) -> tuple[object, ...]:
+    scores = {move.property: _move(move) for move in one.scores}
+    stage = _move(one.stage) if one.stage else None
+    return one.contact, stage, scores.get(Own.FIT), scores.get(Own.ENGAGEMENT), one.why or one.cause
+
+
+def _move(move: Move) -> str:
+    return f"{move.before or 'none'} → {move.after or 'none'}"
