@@ -9,10 +9,21 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from crmsync.model import ContactId
 from crmsync.store.audit import Writer
+from crmsync.store.bundle import export_bundle
+from crmsync.store.checkpoints import (
+    check_chain,
+    check_signatures,
+    load_key,
+    read_checkpoints,
+    write_checkpoint,
+)
 from crmsync.store.database import BUSY_TIMEOUT_S, Database
 from crmsync.store.definitions import Definitions
+from crmsync.store.erasure import Erased, erase
 from crmsync.store.lease import DEFAULT_TTL, Holder, Lease
 from crmsync.store.meta import Meta
 from crmsync.store.migrations import migrate
@@ -34,6 +45,44 @@ class Store:
     lease: Lease
     meta: Meta
     database: Database
+    writer: Writer
+
+    def erase(self, contact: ContactId, who: str) -> Erased:
+        """
+        Forget a contact and all that were merged with it; the trail still verifies and says who erased it.
+
+        Raises:
+            OperatorError: nothing is known of it.
+        """
+        return erase(self.database, self.writer, contact, who)
+
+    def checkpoint(self, directory: Path, key_file: Path | None = None) -> Path | None:
+        """
+        Write the trail's head, signed if there is a key, as a file of its own; None: nothing new since the last.
+
+        Raises:
+            OperatorError: the key cannot be used.
+        """
+        key = None if key_file is None else load_key(key_file)
+        portal = self.meta.portal_id or ""
+        return write_checkpoint(self.trail.head(), directory, portal=portal, at=self.database.now(), key=key)
+
+    def verify_checkpoints(self, directory: Path, public_key: str | None = None) -> int:
+        """
+        Check that the trail still holds what each checkpoint saw; return how many there are.
+
+        Raises:
+            VerificationError: it does not, or a signature is false or not by `public_key` (hex).
+        """
+        checkpoints = read_checkpoints(directory)
+        check_signatures(checkpoints, public_key)
+        check_chain(checkpoints, self.trail.hashes([checkpoint.seq for checkpoint in checkpoints]))
+        return len(checkpoints)
+
+    def export_bundle(self, path: Path, checkpoints: Path | None = None) -> int:
+        """Write everything a verifier needs into one zip; return how many entries it holds. See bundle.py."""
+        found = () if checkpoints is None else read_checkpoints(checkpoints)
+        return export_bundle(self.database, path, portal=self.meta.portal_id or "", checkpoints=found)
 
     def close(self) -> None:
         self.database.close()
@@ -82,4 +131,5 @@ def open_store(
         Lease(database, holder or Holder.this_process(), lease_ttl),
         meta,
         database,
+        writer,
     )

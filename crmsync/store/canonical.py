@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import orjson
@@ -16,13 +17,14 @@ import orjson
 FIRST_PREV = "0" * 64
 # an exponent or a very small number, where orjson and Python differ; a hit inside a text costs only time
 _EXPONENT = re.compile(rb"e[-1-9]")
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS  # orjson would leave their fields unsorted
 _SMALL = b"0.0000"
 
 
 def canonical(value: object) -> str:
     """Write a JSON value (mappings, sequences, texts, numbers, booleans, None; dataclasses and instants too)."""
     try:
-        fast = orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
+        fast = orjson.dumps(value, default=_plain, option=_SORTED)
     except TypeError:  # an integer beyond 64 bits, a lone surrogate, keys that are no texts
         return _slow(value)
     if _SMALL in fast or _EXPONENT.search(fast):
@@ -40,6 +42,8 @@ def _slow(value: object) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     if hasattr(value, "isoformat"):

@@ -74,6 +74,21 @@ class Database:
         with self._translated(), self._writer.begin() as conn:
             yield conn
 
+    def forget_freed_pages(self) -> None:
+        """Make what was just deleted unreadable in the files too, as far as the database can."""
+        with self._translated():
+            pooled = self._engine.raw_connection()
+        try:
+            if self.is_sqlite:
+                pooled.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            else:
+                connection: Any = pooled.driver_connection
+                connection.autocommit = True  # VACUUM refuses a transaction
+                connection.execute("VACUUM")
+                connection.autocommit = False
+        finally:
+            pooled.close()
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -249,14 +249,19 @@ class Taking:
     def _take_gone(self, gone: Sequence[Gone]) -> None:
         for kind in dict.fromkeys(one.kind for one in gone):
             ids = [one.id for one in gone if one.kind is kind]
-            for some in chunks(ids):
+            table, of_kind = (
+                (t.contacts, [])
+                if kind is Kind.CONTACT
+                else (t.snapshots, [t.snapshots.c.kind == kind.value])
+            )
+            c = table.c
+            for row in self._rows(table, ids, sa.not_(c.gone), *of_kind).values():
                 if kind is Kind.CONTACT:
-                    c = t.contacts.c
-                    self._conn.execute(t.contacts.update().where(c.id.in_(some)).values(gone=True, due=False))
-                else:
-                    s = t.snapshots.c
-                    where = s.kind == kind.value, s.id.in_(some)
-                    self._conn.execute(t.snapshots.update().where(*where).values(gone=True))
+                    self._superseded.append(Superseded("contact", row["id"], contact_value(row)))
+                elif kind in _CONTACT_SIDE:
+                    self._superseded.append(Superseded(kind.value, row["id"], _other_value(row)))
+            for some in chunks(ids):
+                self._conn.execute(table.update().where(c.id.in_(some), *of_kind).values(gone=True))
         merged = [(g.id, g.into) for g in gone if g.kind is Kind.CONTACT and g.into is not None]
         self._take_merges(merged)
         for contact, into in merged:

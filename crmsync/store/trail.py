@@ -153,6 +153,16 @@ class Trail:
         with self._database.read() as conn:
             return reading.head(conn)
 
+    def hashes(self, seqs: Sequence[int]) -> Mapping[int, str]:
+        """Return the hashes of these entries, as far as they exist."""
+        a = t.audit.c
+        found: dict[int, str] = {}
+        with self._database.read() as conn:
+            for some in chunks(seqs):
+                rows = conn.execute(sa.select(a.seq, a.hash).where(a.seq.in_(some)))
+                found |= {row.seq: row.hash for row in rows}
+        return found
+
     def export(self, where: AuditFilter = EVERYTHING) -> Iterator[dict[str, Any]]:
         """Yield entries as JSON objects (architecture, section 7), oldest first."""
         return export.objects(self._database, where)

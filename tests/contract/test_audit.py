@@ -50,7 +50,7 @@ def test_an_empty_trail_verifies(store: Store) -> None:
 
 
 def test_entries_are_numbered_and_chained(store: Store) -> None:
-    assert store.trail.append([FINDING, FINDING]) == (1, 2)
+    assert store.trail.append([FINDING, an_intent_draft()]) == (1, 2)
     assert store.trail.append([]) == ()
     assert store.trail.append([Draft("run.finished", RUN)]) == (3,)
 
