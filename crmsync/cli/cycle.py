@@ -47,7 +47,8 @@ def plan(call: Call, *, as_json: bool) -> None:
             print_json(render.plan_document(summary, changes))
         else:
             render.print_summary(console(), summary, app.gateway.traffic().requests)
-            plan_render.print_plan(console(), [changes])
+            if changes:
+                plan_render.print_plan(console(), [changes])
     sys.exit(_status(summary))
 
 
@@ -119,6 +120,14 @@ def _report(app: App, summary: Summary, *, as_json: bool) -> None:
         print_json(render.summary_document(summary, app.gateway.traffic().requests))
     else:
         render.print_summary(console(), summary, app.gateway.traffic().requests)
+        plan_render.print_not_applied(console(), _not_applied(app, summary))
+
+
+def _not_applied(app: App, summary: Summary) -> list[Entry]:
+    """Read what this run did not write, and why: a few of each, the trail has all."""
+    missed = [kind for kind in (Result.ABANDONED, Result.FAILED) if summary.written.results[kind]]
+    filters = [AuditFilter(run=summary.run, kind=f"change.{kind.value}") for kind in missed]
+    return [entry for where in filters for entry in app.store.trail.entries(where, limit=_LISTED)]
 
 
 def _status(summary: Summary) -> int:
