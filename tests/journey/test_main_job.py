@@ -1,9 +1,6 @@
 """The main job as a user runs it: real command, real portal over HTTP, real database; judged by a second reader."""
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,6 +14,7 @@ from crmsync.definition.load import load
 from crmsync.definition.records import parse_record
 from crmsync.model import OWN, STAGE, Evaluation
 from crmsync.sandbox import Sandbox
+from tests.journey.command import crmsync
 from tests.journey.portal_reader import PortalReader
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
@@ -27,21 +25,6 @@ WIDE_OPEN = {
     "CRMSYNC_GUARD__MAX_STAGE_CHANGE_SHARE": "1",
     "CRMSYNC_GUARD__MAX_DEMOTIONS": "100000",
 }
-
-
-def crmsync(*arguments: str, env: Mapping[str, str], status: int = 0) -> str:
-    """Run the real command in a process of its own; return what it printed."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CRMSYNC_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "crmsync", *arguments],
-        env=clean | dict(env),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == status, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def environment(sandbox: Sandbox, store: str, api_version: str = "2026-09") -> dict[str, str]:
@@ -151,7 +134,7 @@ def assert_trail_matches(sandbox: Sandbox, env: Mapping[str, str]) -> None:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(contacts=300, engagements=1200, limits=False) as running:
+    with Sandbox(contacts=120, engagements=480, limits=False) as running:
         yield running
 
 
@@ -160,6 +143,11 @@ def test_a_sync_brings_every_contact_to_what_the_definition_gives(
     sandbox: Sandbox, tmp_path: Path, api_version: str
 ) -> None:
     prove_main_job(sandbox, environment(sandbox, f"sqlite:///{tmp_path}/crmsync.db", api_version))
+
+
+@pytest.mark.postgres
+def test_the_same_on_postgresql(sandbox: Sandbox, postgres_url: str) -> None:
+    prove_main_job(sandbox, environment(sandbox, postgres_url))
 
 
 @pytest.mark.slow

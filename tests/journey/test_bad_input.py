@@ -1,0 +1,141 @@
+"""Every mistake gets a sentence with the next step and its exit status; nothing is half done; no secret is told."""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.sandbox import Sandbox
+from tests.journey.command import run
+
+DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(contacts=30, engagements=30, limits=False) as running:
+        yield running
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    return {
+        "CRMSYNC_PORTAL__BASE_URL": sandbox.url,
+        "CRMSYNC_PORTAL__ACCESS_TOKEN": sandbox.token,
+        "CRMSYNC_STORE__URL": f"sqlite:///{tmp_path}/crmsync.db",
+        "CRMSYNC_DEFINITION__PATH": str(DEFINITION),
+    }
+
+
+def assert_says(command: str, env: dict[str, str], status: int, *words: str) -> None:
+    done = run(*command.split(), env=env)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_an_unknown_setting_is_named_with_the_nearest_one(env: dict[str, str]) -> None:
+    env["CRMSYNC_PORTAL__ACESS_TOKEN"] = "x"
+    assert_says("sync", env, 2, "CRMSYNC_PORTAL__ACESS_TOKEN", "did you mean CRMSYNC_PORTAL__ACCESS_TOKEN")
+
+
+def test_a_setting_out_of_range_says_where_it_came_from(env: dict[str, str]) -> None:
+    env["CRMSYNC_GUARD__MAX_SHRINK"] = "2"
+    assert_says("sync", env, 2, "guard.max_shrink (CRMSYNC_GUARD__MAX_SHRINK)", "less than or equal to 1")
+
+
+def test_without_a_token_it_says_where_to_get_one(env: dict[str, str]) -> None:
+    del env["CRMSYNC_PORTAL__ACCESS_TOKEN"]
+    assert_says("sync", env, 2, "portal.access_token is not set", "Service keys")
+
+
+def test_a_revoked_token_is_a_portal_error_and_is_not_repeated(env: dict[str, str]) -> None:
+    env["CRMSYNC_PORTAL__ACCESS_TOKEN"] = "pat-eu1-secret-that-was-revoked"
+    assert_says("sync", env, 3, "token")
+    assert "secret-that-was-revoked" not in run("sync", env=env).stderr
+
+
+def test_a_missing_scope_is_named(env: dict[str, str]) -> None:
+    with Sandbox(contacts=5, engagements=5, limits=False) as sandbox:
+        sandbox.portal.app.scopes.discard("crm.objects.companies.read")
+        narrow = env | {
+            "CRMSYNC_PORTAL__BASE_URL": sandbox.url,
+            "CRMSYNC_PORTAL__ACCESS_TOKEN": sandbox.token,
+        }
+        run("setup", env=narrow)
+        assert_says("sync", narrow, 3, "crm.objects.companies.read")
+
+
+def test_missing_properties_send_to_setup_before_anything_is_written(
+    env: dict[str, str], sandbox: Sandbox
+) -> None:
+    assert_says("sync", env, 3, "crmsync_fit", "crmsync setup")
+    assert not [one for one in sandbox.portal.log if one.target.endswith("/batch/update")]
+
+
+def test_every_problem_of_a_definition_is_told_with_its_place(env: dict[str, str], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(
+        DEFINITION.read_text().replace("at_least: 0.75", "at_lest: 0.75").replace("cap: 36", "cap: x")
+    )
+    env["CRMSYNC_DEFINITION__PATH"] = str(broken)
+    assert_says("check", env, 2, "broken.yaml:", "at_lest", "at_least", "cap")
+
+
+def test_an_unwritable_store_is_a_store_error(env: dict[str, str]) -> None:
+    env["CRMSYNC_STORE__URL"] = "sqlite:////proc/crmsync.db"
+    assert_says("sync", env, 6, "/proc/crmsync.db")
+
+
+def test_a_file_that_is_no_database_is_a_store_error(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "crmsync.db").write_text("this is not a database, and long enough to be read as one" * 20)
+    assert_says("sync", env, 6, "crmsync.db")
+
+
+def test_a_store_of_a_newer_crmsync_is_refused(env: dict[str, str], tmp_path: Path) -> None:
+    run("plans", env=env)
+    with sqlite3.connect(tmp_path / "crmsync.db") as database:
+        table = "schema_version"
+        (column,) = [row[1] for row in database.execute(f"PRAGMA table_info({table})")][:1]
+        database.execute(f"UPDATE {table} SET {column} = 9999")
+    database.close()
+    assert_says("sync", env, 6, "newer")
+
+
+def test_a_port_in_use_is_told_before_anything_starts(env: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env["CRMSYNC_WEB__PORT"] = str(taken.getsockname()[1])
+        assert_says("run", env, 2, "in use", "web.port")
+
+
+def test_a_plan_that_is_not_there_sends_to_the_list(env: dict[str, str]) -> None:
+    assert_says("plans nothing", env, 2, "There is no plan nothing", "crmsync plans")
+
+
+def test_a_secret_comes_from_a_file(env: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
+    secret = tmp_path / "token"
+    secret.write_text(sandbox.token + "\n")
+    del env["CRMSYNC_PORTAL__ACCESS_TOKEN"]
+    env["CRMSYNC_PORTAL__ACCESS_TOKEN_FILE"] = str(secret)
+
+    assert run("doctor", env=env).returncode in (0, 3)
+    shown = run("settings", env=env).stdout
+
+    assert sandbox.token not in shown
+    assert "CRMSYNC_PORTAL__ACCESS_TOKEN_FILE" in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the exit status of signals is POSIX")
+def test_json_is_exactly_one_document(env: dict[str, str]) -> None:
+    import json
+
+    run("setup", env=env)
+    done = run("plan", "--json", env=env)
+
+    assert set(json.loads(done.stdout)) == {"run", "plan", "as_of", "changes", "guard"}
