@@ -8,6 +8,8 @@ import threading
 import click
 import orjson
 
+MANY = 5_000
+
 
 @click.command(short_help="Run a HubSpot portal on this machine, to try things on.")
 @click.option(
@@ -72,6 +74,8 @@ def sandbox(
             f"{api_timezone!r} is not a time zone; write for example Europe/Brussels",
             param_hint="--api-timezone",
         )
+    if contacts > MANY and sys.stderr.isatty():
+        click.echo(f"Making a company of {contacts} contacts ...", err=True)
     try:
         portal = Sandbox(
             contacts, engagements=engagements, seed=seed, tier=tier, limits=not no_limits, token=token, port=port,

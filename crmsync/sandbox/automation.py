@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from crmsync.sandbox.directory import Directory
 from crmsync.sandbox.kinds import ACTIVITY_NAMES
@@ -16,13 +17,19 @@ TALKS = frozenset({"calls", "emails", "meetings", "communications"})
 
 @dataclass(slots=True)
 class Pace:
-    """How late the automation is, and which of it is on."""
+    """
+    How late the automation is, and which of it is on.
+
+    Attributes:
+        associations_roll_up: whether an association that is added later to an activity moves the contact too.
+    """
 
     stage_ms: int = 2 * SECOND
     roll_up_ms: int = 3 * SECOND
     deals_set_stage: bool = True
     companies_set_stage: bool = True
     rolls_up: bool = True
+    associations_roll_up: bool = False
 
 
 class Automation:
@@ -54,6 +61,9 @@ class Automation:
     def gone(self, record: Record, _how: str, act: Act, /) -> None:
         if record.kind.name in ACTIVITY_NAMES:
             self._roll_up_contacts_of(record, act.at_ms)
+        elif record.kind.name == "deals":
+            for contact in self._world.graph.to("deals", record.id, "contacts"):
+                self._world.later(act.at_ms + self.pace.roll_up_ms, partial(self._count_deals, contact))
 
     def merged(self, _old: tuple[int, int], into: Record, act: Act, /) -> None:
         if into.kind.name == "contacts":
@@ -64,7 +74,10 @@ class Automation:
         if second == "contacts":
             (first, second), (one, two) = (second, first), (two, one)
         if first == "contacts" and second in ACTIVITY_NAMES:
-            self._later_roll_up(one, act.at_ms)
+            activity = self._world.shelf(second).live.get(two)
+            is_new = activity is not None and activity.created_ms == act.at_ms
+            if is_new or self.pace.associations_roll_up:
+                self._later_roll_up(one, act.at_ms)
         elif "deals" in pair:
             self._later_deal_stage(two if second == "deals" else one, act.at_ms)
 
@@ -106,7 +119,7 @@ class Automation:
 
     def _count_deals(self, contact_id: int, at_ms: int) -> None:
         record = self._world.shelf("contacts").live.get(contact_id)
-        count = str(len(self._world.graph.to("contacts", contact_id, "deals")))
+        count = str(len(self._world.linked("contacts", contact_id, "deals")))
         if record is not None and record.text("num_associated_deals") != count:
             source = Source("CALCULATED", "RollupProperties")
             self._world.change(record, {"num_associated_deals": count}, Act(source, at_ms))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from crmsync.sandbox.access import SCOPES, App
 from crmsync.sandbox.kinds import BY_NAME
 from crmsync.sandbox.rules import RequiredWhen
 from crmsync.sandbox.times import iso
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from crmsync.sandbox.portal import Portal
 
 EDITS = frozenset({
-    "human", "workflow", "raw", "company_stage", "bump", "stamp", "touch", "merge", "archive", "restore",
+    "human", "workflow", "integration", "raw", "company_stage", "bump", "stamp", "touch", "merge", "archive", "restore",
     "erase", "create", "associate", "dissociate", "submit",
 })  # fmt: skip
 
@@ -44,6 +45,9 @@ def respond(portal: "Portal", request: Request) -> Response:
             return answer(
                 {"results": [rule.json() for rule in portal.faults.rules], "struck": portal.faults.struck}
             )
+        case "POST", ["apps"]:
+            app = App(str(body.get("id", "5150")), set(body.get("scopes", SCOPES)))
+            return answer({"token": portal.access.admit(app)}, 201)
         case "POST", ["faults"]:
             return answer(portal.faults.arm(body).json(), 201)
         case "DELETE", ["faults"]:
@@ -173,7 +177,14 @@ def _rules(portal: "Portal", body: Body) -> None:
 
 def _pace(portal: "Portal", body: Body) -> None:
     pace = portal.automation.pace
-    for name in ("stage_ms", "roll_up_ms", "deals_set_stage", "companies_set_stage", "rolls_up"):
+    for name in (
+        "stage_ms",
+        "roll_up_ms",
+        "deals_set_stage",
+        "companies_set_stage",
+        "rolls_up",
+        "associations_roll_up",
+    ):
         if name in body:
             setattr(pace, name, body[name])
 

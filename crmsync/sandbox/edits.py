@@ -46,6 +46,12 @@ class Edits:
     def workflow(self, id_: int | str, values: Mapping[str, str], kind: str = "contacts") -> None:
         self.by(WORKFLOW, id_, values, kind)
 
+    def integration(
+        self, id_: int | str, values: Mapping[str, str], app_id: str = "5150", kind: str = "contacts"
+    ) -> None:
+        """Another app writes, without the rules of the API."""
+        self.by(Source("INTEGRATION", app_id), id_, values, kind)
+
     def by(self, source: Source, id_: int | str, values: Mapping[str, str], kind: str = "contacts") -> None:
         """*Raises* ApiError 400 for a bad value, 404 for an unknown id."""
         with self._portal.lock:
@@ -124,13 +130,13 @@ class Edits:
     def create(self, kind: str, values: Mapping[str, str], contacts: Sequence[int | str] = ()) -> str:
         """A new object of any kind, associated with contacts; gives its id. An activity rolls up later."""
         with self._portal.lock:
-            found, at_ms = self._kind(kind), self._now()
+            found, act = self._kind(kind), self._person()
             given = dict(values)
             if stage := given.get(STAGE):
-                given |= stage_stamps(None, stage, self._world.schemas[found], at_ms)
-            record = self._world.create(BY_NAME[found], given, Act(person(9_586_504), at_ms))
+                given |= stage_stamps(None, stage, self._world.schemas[found], act.at_ms)
+            record = self._world.create(BY_NAME[found], given, act)
             for contact in contacts:
-                self.associate(found, record.id, "contacts", contact)
+                self._portal.associating.connect((found, "contacts"), record.id, int(contact), [], act)
             return str(record.id)
 
     def associate(

@@ -5,11 +5,13 @@ import random
 from dataclasses import dataclass, replace
 
 from crmsync.sandbox.limits import Limits
+from crmsync.sandbox.mangling import mangled
 from crmsync.sandbox.wire import HTML_HEADER, ApiError, Body, Request, Reset, Response
 
 KINDS = (
     "burst", "search_limit", "daily", "unknown_429", "423", "477", "500", "502", "503", "504", "521", "523", "524",
-    "reset_before", "reset_after", "truncate", "half", "html_200", "empty_200", "slow", "hang", "garbage", "replace",
+    "reset_before", "reset_after", "truncate", "half", "mangle", "html_200", "empty_200", "slow", "hang", "garbage",
+    "replace",
 )  # fmt: skip
 
 LOCK_MS = 2_000
@@ -29,6 +31,7 @@ class Rule:
         hang_s: silence of `524` and `hang`; time of a `slow` body.
         retry_after_s: of `477`, and of a 429 when set.
         body: what `replace` answers, with `status`.
+        seed: of the choices of `mangle`, which spoils one value of a good answer.
     """
 
     kind: str
@@ -41,6 +44,7 @@ class Rule:
     retry_after_s: int | None = None
     status: int = 200
     body: str = ""
+    seed: int = 1
     seen: int = 0
     struck: int = 0
 
@@ -137,7 +141,7 @@ def before(rule: Rule, limits: Limits) -> Response | Reset | ApiError | None:
         case "empty_200":
             return Response(200, b"")
         case "garbage":
-            return Response(200, bytes(random.Random(rule.seen).randrange(256) for _ in range(200)))
+            return Response(200, random.Random(f"{rule.seed}:{rule.seen}").randbytes(200))
         case "replace":
             return Response(rule.status, rule.body.encode())
         case _:
@@ -149,6 +153,8 @@ def after(rule: Rule, response: Response) -> Response | Reset:
     match rule.kind:
         case "reset_after":
             return Reset(applied=True)
+        case "mangle":
+            return replace(response, body=mangled(response.body, random.Random(f"{rule.seed}:{rule.seen}")))
         case "half":
             return replace(response, body=response.body[: len(response.body) // 2])
         case "truncate":

@@ -20,11 +20,12 @@ def known(schema: Schema, names: Sequence[str]) -> list[str]:
 
 
 def record_json(record: Record, names: Sequence[str], history: Sequence[str] = ()) -> Body:
+    values = record.shown(names)
     body: Body = {
-        "id": str(record.id),
-        "properties": record.shown(names),
-        "createdAt": iso(record.created_ms),
-        "updatedAt": iso(record.updated_ms),
+        "id": values["hs_object_id"],
+        "properties": values,
+        "createdAt": values[record.kind.created],
+        "updatedAt": values[record.kind.cursor],
         "archived": record.archived_ms is not None,
     }
     if record.archived_ms is not None:

@@ -296,22 +296,23 @@ def test_20_a_person_may_set_a_stage_backward() -> None:
 
 def test_21_an_engagement_rolls_up_later_and_an_association_alone_moves_nothing() -> None:
     api = an_api()
-    ann = api.create()
-    call = api.create("calls", hs_timestamp="2026-11-22T11:00:00Z", hs_call_status="COMPLETED")
-    api.pass_time(10)
+    ann, bo = api.create(), api.create()
     pair = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 194}]
+    api.pass_time(10)
+    link = {"to": {"id": bo}, "types": pair}
+    call = api.create("calls", links=[link], hs_timestamp="2026-11-22T11:00:00Z", hs_call_status="COMPLETED")
     before = api.read(call, kind="calls")["hs_lastmodifieddate"]
-    assert (
-        api.ask("PUT", f"/crm/objects/2026-09/calls/{call}/associations/contacts/{ann}", pair).status == 201
-    )
-    unmoved = api.read(ann)["lastmodifieddate"]
+    api.pass_time(1)
+    put = api.ask("PUT", f"/crm/objects/2026-09/calls/{call}/associations/contacts/{ann}", pair)
+    at_once = api.read(bo)["lastmodifieddate"]
     api.pass_time(5)
-    values = api.read(
-        ann, "num_notes", "num_contacted_notes", "notes_last_updated", "hs_last_sales_activity_timestamp"
-    )
+    unmoved = api.read(ann)["lastmodifieddate"]
+    names = ("num_notes", "num_contacted_notes", "notes_last_updated", "hs_last_sales_activity_timestamp")
+    values = api.read(bo, *names)
 
+    assert put.status == 201
     assert api.read(call, kind="calls")["hs_lastmodifieddate"] == before
-    assert unmoved == "2026-11-22T12:00:00.000Z"
+    assert at_once == unmoved == "2026-11-22T12:00:00.000Z"
     assert (values["num_notes"], values["num_contacted_notes"]) == ("1", "1")
     assert (
         values["notes_last_updated"]

@@ -196,6 +196,15 @@ def test_24_an_unknown_fault_is_refused(sandbox: Sandbox, session: requests.Sess
     assert "flood" in wrong.json()["message"]
 
 
+def test_24_one_value_of_a_good_answer_is_spoilt(sandbox: Sandbox, session: requests.Session) -> None:
+    good = get(sandbox, session).content
+    sandbox.arm("mangle", count=20)
+    spoilt = {get(sandbox, session).content for _ in range(20)}
+
+    assert good not in spoilt
+    assert len(spoilt) > 10
+
+
 def test_24_any_answer_can_be_put_in_its_place(sandbox: Sandbox, session: requests.Session) -> None:
     sandbox.arm("replace", status=200, body='{"results": 7}')
 

@@ -139,6 +139,14 @@ def test_outside_edits_over_http(sandbox: Sandbox) -> None:
         "CRM_UI",
     ]
     assert raw["associations"]["calls"] == [{"id": call, "types": [193]}]
+    other = requests.post(f"{sandbox.url}/_sandbox/apps", json={"id": "77"}, timeout=5).json()["token"]
+    body = {"properties": {"country": "PT"}}
+    requests.patch(
+        f"{sandbox.url}{CONTACTS}/{new}", json=body, headers={"Authorization": f"Bearer {other}"}, timeout=5
+    )
+    edit("integration", id_=new, values={"country": "ES"}, app_id="78")
+    raw = requests.get(f"{sandbox.url}/_sandbox/contacts/{new}", timeout=5).json()
+    assert [one["sourceId"] for one in raw["history"]["country"]] == ["78", "77"]
     wrong = requests.post(f"{sandbox.url}/_sandbox/edits/human", json={"id_": new}, timeout=5)
     assert wrong.status_code == 400
 

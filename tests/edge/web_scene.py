@@ -89,7 +89,11 @@ def _live(scene: Scene) -> None:
             scene.sandbox.edits.human(scene.hostile, {"jobtitle": HOSTILE_NAME})
             scene.sandbox.edits.human(ids[5], {"lifecyclestage": "opportunity"})
         scene.cycle()
-    moves = [one for one in app.store.trail.entries(limit=1_000) if one.draft.cause == "promoted" and one.draft.kind == "change.applied"]
+    moves = [
+        one
+        for one in app.store.trail.entries(limit=1_000)
+        if one.draft.cause == "promoted" and one.draft.kind == "change.applied"
+    ]
     scene.contact = ContactId(moves[0].draft.id or "")
 
 
