@@ -1,4 +1,4 @@
-"""A Desk -> pages: six of them, /healthz and /metrics. Starlette, Jinja2, one style sheet, htmx as one vendored file."""
+"""A Desk -> six pages, /healthz and /metrics. Starlette, Jinja2, one style sheet, htmx as one vendored file."""
 
 from crmsync.web.desk import Desk
 from crmsync.web.server import Running, WebConfig, serve

@@ -111,7 +111,8 @@ def arithmetic(told: Json) -> Arithmetic:
         gates=tuple(_gate(gate) for gate in told.get("gates") or ()),
         vetoes=tuple(_veto(veto) for veto in told.get("disqualify") or ()),
         evidence=tuple(
-            GateLine(item["name"], state(item["truth"]), tuple(parts(item))) for item in told.get("evidence") or ()
+            GateLine(item["name"], state(item["truth"]), tuple(parts(item)))
+            for item in told.get("evidence") or ()
         ),
         facts=tuple(_facts(told.get("facts") or {})),
         next=_next(told.get("missing")),
@@ -148,21 +149,29 @@ def _test(test: Json) -> str:
     if test["operator"] == "known":
         wanted = "known" if test["wants"] else "unknown"
         return f"{name} is {wanted}: saw {saw}"
-    return f"{name} {_OPERATORS.get(test['operator'], test['operator'])} {_wanted(test)}: saw {saw}"
+    return f"{name} {_limit(test)}: saw {saw}"
 
 
 def _wanted(test: Json) -> str:
     wants = test["wants"]
     if isinstance(wants, list):
-        return f"{shown(wants[0])} and {shown(wants[1])}" if test["operator"] == "between" else ", ".join(map(shown, wants))
+        return (" and " if test["operator"] == "between" else ", ").join(map(shown, wants))
     return shown(wants)
 
 
 def _count(count: Json) -> str:
-    names = " or ".join("event of any kind" if name == "any" else str(name).replace("_", " ") for name in count["counts"])
-    tests = " and ".join(f"{_OPERATORS.get(t['operator'], t['operator'])} {_wanted(t)}" for t in count["tests"])
+    names = " or ".join(_event_name(name) for name in count["counts"])
+    tests = " and ".join(map(_limit, count["tests"]))
     within = f" within {count['within']}" if count.get("within") else ""
     return f"{names}{within}: {tests}; saw {shown(count.get('saw'))}"
+
+
+def _event_name(name: str) -> str:
+    return "event of any kind" if name == "any" else name.replace("_", " ")
+
+
+def _limit(test: Json) -> str:
+    return f"{_OPERATORS.get(test['operator'], test['operator'])} {_wanted(test)}"
 
 
 def shown(value: Any) -> str:
@@ -249,8 +258,7 @@ def _event(event: Json) -> str:
 
 
 def _row(row: Json) -> str:
-    wants = " and ".join(f"{_OPERATORS.get(t['operator'], t['operator'])} {_wanted(t)}" for t in row["tests"])
-    return f"row: {wants or 'anything else'}"
+    return f"row: {' and '.join(map(_limit, row['tests'])) or 'anything else'}"
 
 
 def _gate(gate: Json) -> GateLine:
@@ -273,12 +281,13 @@ def _next(missing: Json | None) -> Next | None:
     if missing is None:
         return None
     ways = tuple(
-        Way(name, tuple(GateLine(part.get("gate") or "", state(part["truth"]), tuple(parts(_bare(part)))) for part in missing[key]))
+        Way(name, tuple(map(_lacking, missing[key])))
         for key, name in (("enter", "the usual way"), ("fast_track", "the fast track"))
         if key in missing
     )
     return Next(missing["stage"], ways)
 
 
-def _bare(part: Json) -> Json:
-    return {key: value for key, value in part.items() if key != "gate"}
+def _lacking(part: Json) -> GateLine:
+    bare = {key: value for key, value in part.items() if key != "gate"}
+    return GateLine(part.get("gate") or "", state(part["truth"]), tuple(parts(bare)))

@@ -179,6 +179,9 @@ class Desk(Protocol):
     def contact(self, contact: ContactId, at: datetime | None = None) -> ContactView | None:
         """Return a contact as of now, or as the mirror and the definition were at an instant; None: never seen."""
 
+    def outline(self, contact: ContactId, at: datetime | None = None) -> ContactView | None:
+        """Return the same without evaluating: no evaluation, why or missing."""
+
     def moments(self, contact: ContactId) -> tuple[Moment, ...]:
         """Tell the life of a contact and of those merged into it, oldest first."""
 

@@ -7,12 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Any, TypeAlias
 
 from crmsync.web import words
 from crmsync.web.protection import style_source
 
+Rows: TypeAlias = list[dict[str, Any]]
+
 _KEPT = 256
+_PADDING = {
+    "left": 14,
+    "right": 8,
+    "top": 6,
+    "bottom": 4,
+}  # a browser's letters may be wider than those measured
 _INK, _LINE, _ACCENT, _SECOND = "#1c2126", "#d5d9de", "#0b5cad", "#a85a00"
 # vl-convert writes colours as attributes: a style sheet that names them turns them over in the dark
 _STYLE = (
@@ -83,10 +91,14 @@ class Plots:
         last = {one.score: one for one in readings}
         shown = [*readings, *(Reading(one.score, until, one.value) for one in last.values())]
         rows = [{"score": one.score, "at": words.iso(one.at), "value": one.value} for one in shown]
-        told = "; ".join(f"{one.score} {words.number(one.value)} on {words.instant(one.at)}" for one in readings[-20:])
+        told = "; ".join(
+            f"{one.score} {words.number(one.value)} on {words.instant(one.at)}" for one in readings[-20:]
+        )
         return self._drawn(_scores, rows, ("Fit and engagement over time", told))
 
-    def _drawn(self, draw: Callable[[list[dict[str, Any]]], Any], rows: list[dict[str, Any]], said: tuple[str, str]) -> str:
+    def _drawn(
+        self, draw: Callable[[list[dict[str, Any]]], Any], rows: list[dict[str, Any]], said: tuple[str, str]
+    ) -> str:
         if not rows:
             return _empty(*said)
         key = hashlib.sha256(repr((draw.__name__, rows)).encode()).hexdigest()
@@ -105,7 +117,8 @@ def _svg(chart: Any, title: str, told: str) -> str:
 
     text: str = vl_convert.vegalite_to_svg(chart.to_dict())
     opening, _, rest = text.partition(">")
-    return f"{opening} role=\"img\"><title>{escape(title)}</title><desc>{escape(told)}</desc><style>{_STYLE}</style>{rest}"
+    told_too = f"<title>{escape(title)}</title><desc>{escape(told)}</desc>"
+    return f'{opening} role="img">{told_too}<style>{_STYLE}</style>{rest}'
 
 
 def _empty(title: str, told: str) -> str:
@@ -115,7 +128,7 @@ def _empty(title: str, told: str) -> str:
     )
 
 
-def _funnel(rows: list[dict[str, Any]]) -> Any:
+def _funnel(rows: Rows) -> Any:
     import altair as alt
 
     base = alt.Chart(alt.Data(values=rows)).encode(
@@ -123,11 +136,13 @@ def _funnel(rows: list[dict[str, Any]]) -> Any:
         x=alt.X("contacts:Q", title=None, axis=None),
     )
     bars = base.mark_bar(color=_ACCENT, height={"band": 0.7}, cornerRadiusEnd=2)
-    numbers = base.mark_text(align="left", dx=6, fontSize=13, color=_INK).encode(text=alt.Text("contacts:Q", format=","))
+    numbers = base.mark_text(align="left", dx=6, fontSize=13, color=_INK).encode(
+        text=alt.Text("contacts:Q", format=",")
+    )
     return _themed(alt.layer(bars, numbers).properties(width=440, height=30 * len(rows)))
 
 
-def _ribbon(rows: list[dict[str, Any]]) -> Any:
+def _ribbon(rows: Rows) -> Any:
     import altair as alt
 
     lanes = [row["stage"] for row in sorted(rows, key=lambda row: -row["rank"])]
@@ -143,7 +158,7 @@ def _ribbon(rows: list[dict[str, Any]]) -> Any:
     return _themed(chart.properties(width=540, height=32 * len(set(lanes))))
 
 
-def _scores(rows: list[dict[str, Any]]) -> Any:
+def _scores(rows: Rows) -> Any:
     import altair as alt
 
     colour = alt.Color(
@@ -151,12 +166,16 @@ def _scores(rows: list[dict[str, Any]]) -> Any:
         scale=alt.Scale(domain=["Fit", "Engagement"], range=[_SECOND, _ACCENT]),
         legend=alt.Legend(title=None, orient="top"),
     )
-    dash = alt.StrokeDash("score:N", scale=alt.Scale(domain=["Fit", "Engagement"], range=[[5, 3], [1, 0]]), legend=None)
+    dash = alt.StrokeDash(
+        "score:N", scale=alt.Scale(domain=["Fit", "Engagement"], range=[[5, 3], [1, 0]]), legend=None
+    )
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("at:T", title=None, axis=_time_axis()), y=alt.Y("value:Q", title=None), color=colour
     )
     lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dash)
-    return _themed(alt.layer(lines, base.mark_point(filled=True, size=36, opacity=1)).properties(width=540, height=180))
+    return _themed(
+        alt.layer(lines, base.mark_point(filled=True, size=36, opacity=1)).properties(width=540, height=180)
+    )
 
 
 def _time_axis() -> Any:
@@ -167,7 +186,7 @@ def _time_axis() -> Any:
 
 def _themed(chart: Any) -> Any:
     return (
-        chart.configure(background="transparent", font="sans-serif", padding={"left": 14, "right": 8, "top": 6, "bottom": 4})
+        chart.configure(background="transparent", font="sans-serif", padding=_PADDING)
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=_INK, titleColor=_INK, domainColor=_LINE, tickColor=_LINE, gridColor=_LINE, labelFontSize=12,

@@ -52,6 +52,9 @@ class Rendering:
             }
         )
 
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)  # compiled now, not for the first person who looks
+
     def render(self, template: str, **shown: Any) -> str:
         return self._environment.get_template(template).render(**shown)
 

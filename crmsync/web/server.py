@@ -129,11 +129,17 @@ def _listen(host: str, port: int) -> socket.socket:
 def _cannot_listen(host: str, port: int, error: OSError) -> OperatorError:
     match error.errno:
         case errno.EADDRINUSE:
-            what, step = "is in use", "Stop the other program, or set web.port to another port (0: any free one)."
+            what, step = (
+                "is in use",
+                "Stop the other program, or set web.port to another port (0: any free one).",
+            )
         case errno.EACCES:
             what, step = "may not be used by this user", "Set web.port to 1024 or more."
         case _:
-            what, step = f"cannot be used ({error.strerror})", "Set web.host and web.port to a place of this machine."
+            what, step = (
+                f"cannot be used ({error.strerror})",
+                "Set web.host and web.port to a place of this machine.",
+            )
     return OperatorError(f"Port {port} on {host} {what}.", next_step=step)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -31,7 +31,12 @@ from crmsync.web.server import WebConfig
 from crmsync.web.sessions import COOKIE, Sessions, Throttle, cookie
 
 _STATIC = Path(__file__).parent / "static"
-_OPEN_PATHS = ("/login", "/static/", "/healthz", "/metrics")  # reached without signing in; upkeep looks itself
+_OPEN_PATHS = (
+    "/login",
+    "/static/",
+    "/healthz",
+    "/metrics",
+)  # reached without signing in; upkeep looks itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,9 @@ def make_app(desk: Desk, config: WebConfig) -> Starlette:
         SettingsError: they would be reachable by others without a token.
     """
     sessions = Sessions(config.new_secret(), config.now, config.new_secret)
-    site = Site(desk, config, Rendering(_STATIC), Plots(), Checking(desk, config.now), sessions, Throttle(config.now))
+    site = Site(
+        desk, config, Rendering(_STATIC), Plots(), Checking(desk, config.now), sessions, Throttle(config.now)
+    )
     app = Starlette(
         routes=[
             *(Route(path, _endpoint(site, page), methods=["GET"]) for path, page in _READ.items()),
@@ -238,14 +245,18 @@ def _failed(site: Site, request: Request, error: Exception) -> Response:
             refusal = Refusal(503, "The store does not answer", str(error))
         case _:
             _log(error, request.scope.get("route"))
-            text = "The page could not be made, and nothing was changed. The log says where; please report it."
+            text = (
+                "The page could not be made, and nothing was changed. The log says where; please report it."
+            )
             refusal = Refusal(500, "A bug in crmsync", text)
     return _refused(site, request, refusal)
 
 
 def _log(error: Exception, route: object) -> None:
     """Log the place of a bug but not its message, which may quote a value."""
-    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
+    places = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in extract_tb(error.__traceback__)
+    ]
     structlog.get_logger().error(
         "page.failed",
         route=getattr(route, "path", ""),
@@ -268,6 +279,8 @@ def _http_refusal(error: HTTPException) -> Refusal:
             text = error.detail if error.detail != "Not Found" else "There is nothing at this address."
             return Refusal(404, "Not here", text)
         case 405:
-            return Refusal(405, "Not this way", "This address is read, or is used by the buttons of these pages.")
+            return Refusal(
+                405, "Not this way", "This address is read, or is used by the buttons of these pages."
+            )
         case status:
             return Refusal(status, HTTPStatus(status).phrase, error.detail)

@@ -1,9 +1,10 @@
 """The desk on a real store: what the pages show, read from mirror, trail, plans and kept definitions."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,20 @@ from crmsync.definition.sentences import describe
 from crmsync.definition.signing import signature_status
 from crmsync.errors import DefinitionError
 from crmsync.insight.timeline import Moment, timeline
-from crmsync.model import ContactId, DefinitionRef, Entry, Evaluation, Kind, Mirrored, Plan, PlanId, PlanStatus, RunId
+from crmsync.model import (
+    STAGE,
+    Contact,
+    ContactId,
+    DefinitionRef,
+    Entry,
+    Evaluation,
+    Kind,
+    Mirrored,
+    Plan,
+    PlanId,
+    PlanStatus,
+    RunId,
+)
 from crmsync.store import Store
 from crmsync.store.life import life
 from crmsync.store.reading import AuditFilter, Head, RunLine
@@ -30,6 +44,8 @@ from crmsync.web.review import reviewed
 
 _PLANS_SHOWN = 50
 _REVIEWS_KEPT = 8
+_EVALUATIONS_KEPT = 200
+_STAYS_TRUE_FOR = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,9 @@ class StoreDesk:
     actions: Actions
     daemon: Daemon
     now: Callable[[], datetime]
+    _evaluations: OrderedDict[tuple[ContactId, str], tuple[Contact, Evaluation]] = field(
+        default_factory=OrderedDict
+    )
     _reviews: dict[tuple[PlanId, str, str], PlanReview] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,31 +118,61 @@ class StoreDesk:
     def find(self, text: str) -> ContactId | None:
         return self.store.mirror.find(text)
 
+    def outline(self, contact: ContactId, at: datetime | None = None) -> ContactView | None:
+        view, _ = self._outlined(contact, at)
+        return view
+
     def contact(self, contact: ContactId, at: datetime | None = None) -> ContactView | None:
-        family = self.store.mirror.family(contact)
-        living = family[0]
-        view = ContactView(living, at or self.now(), also=tuple(family[1:]))
-        known = self._mirrored(living, at)
-        if known is None:
-            return view if self._is_remembered(living) else None
-        mirrored, known_since = known
+        view, mirrored = self._outlined(contact, at)
+        if view is None or mirrored is None:
+            return view
         definition, qualifier = self._decided_at(at)
-        told = next(iter(qualifier.evaluate([mirrored.contact], view.as_of, explain=True)))
-        emails = self.store.mirror.snapshots(Kind.CONTACT, [living]).get(living)
+        told = self._evaluated(mirrored.contact, view.as_of, definition, qualifier)
         return replace(
             view,
-            emails=emails.emails if emails else (),
-            stage=told.stage,
-            stage_entered_at=mirrored.contact.stage_entered_at,
+            as_of=told.as_of,
             evaluation=told,
-            known_since=known_since,
-            shown=mirrored.shown,
             why=card.why(definition, told),
             missing=card.missing(definition, told),
         )
 
-    def _mirrored(self, contact: ContactId, at: datetime | None) -> tuple[Mirrored, datetime] | None:
-        return self.store.mirror.contact_at(contact, at or self.now())
+    def _outlined(
+        self, contact: ContactId, at: datetime | None
+    ) -> tuple[ContactView | None, Mirrored | None]:
+        family = self.store.mirror.family(contact)
+        living = family[0]
+        view = ContactView(living, at or self.now(), also=tuple(family[1:]))
+        known = self.store.mirror.contact_at(living, view.as_of)
+        if known is None:
+            return (view if self._is_remembered(living) else None), None
+        mirrored, known_since = known
+        snapshot = self.store.mirror.snapshots(Kind.CONTACT, [living]).get(living)
+        view = replace(
+            view,
+            emails=snapshot.emails if snapshot else (),
+            stage=mirrored.contact.properties.get(STAGE),
+            stage_entered_at=mirrored.contact.stage_entered_at,
+            known_since=known_since,
+            shown=mirrored.shown,
+        )
+        return view, mirrored
+
+    def _evaluated(
+        self, contact: Contact, as_of: datetime, definition: Definition, qualifier: Qualifier
+    ) -> Evaluation:
+        """Evaluate, or return what was found less than a minute before for a contact that is still the same."""
+        key = contact.id, definition.ref.sha256
+        with self._lock:
+            known = self._evaluations.get(key)
+        if known and known[0] == contact and timedelta(0) <= as_of - known[1].as_of < _STAYS_TRUE_FOR:
+            return known[1]
+        told = next(iter(qualifier.evaluate([contact], as_of, explain=True)))
+        with self._lock:
+            self._evaluations.pop(key, None)
+            self._evaluations[key] = contact, told
+            if len(self._evaluations) > _EVALUATIONS_KEPT:
+                self._evaluations.popitem(last=False)
+        return told
 
     def _is_remembered(self, contact: ContactId) -> bool:
         return bool(self.store.trail.entries(AuditFilter(contact=contact), limit=1))
@@ -134,7 +183,9 @@ class StoreDesk:
         if ref is None or ref.sha256 == self.current.ref.sha256:
             return self.current, self.qualifier
         then = self._kept(ref.sha256)
-        return (then, _compiled(then.name, then.ref.sha256, self._text(ref.sha256))) if then else (self.current, self.qualifier)
+        if then is None:
+            return self.current, self.qualifier
+        return then, _compiled(then.ref.sha256, then.name, self._text(ref.sha256))
 
     def moments(self, contact: ContactId) -> tuple[Moment, ...]:
         remembered = life(self.store.trail, self.store.plans, self.store.mirror.family(contact))
@@ -143,9 +194,7 @@ class StoreDesk:
     # --- plans ---------------------------------------------------------------------------------------------
 
     def plans(self, *, parked_only: bool = False) -> tuple[Plan, ...]:
-        return self.store.plans.plans(
-            status=PlanStatus.PARKED if parked_only else None, limit=_PLANS_SHOWN
-        )
+        return self.store.plans.plans(status=PlanStatus.PARKED if parked_only else None, limit=_PLANS_SHOWN)
 
     def plan(self, plan: PlanId) -> Plan | None:
         return self.store.plans.plan(plan)
@@ -269,5 +318,5 @@ def _loaded(name: str, text: str) -> Definition:
 
 
 @lru_cache(maxsize=4)
-def _compiled(name: str, sha256: str, text: str) -> Qualifier:  # noqa: ARG001 - the hash makes the key short to compare
+def _compiled(sha256: str, name: str, text: str) -> Qualifier:  # noqa: ARG001 - what the cache goes by
     return Evaluator(_loaded(name, text))

@@ -179,11 +179,11 @@ def _span(at: datetime, now: datetime) -> str:
     return ""
 
 
-def number(amount: float | int | None) -> str:
+def number(amount: float | None) -> str:
     """Write a number with thin groups and at most two decimals."""
     if amount is None:
         return "unknown"
-    text = f"{amount:,.2f}".rstrip("0").rstrip(".") if isinstance(amount, float) else f"{amount:,}"
+    text = f"{amount:,.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
@@ -192,7 +192,7 @@ def points(amount: float | None) -> str:
     if amount is None:
         return "unknown"
     text = number(float(amount))
-    return f"+{text}" if amount > 0 else text.replace("-", "\u2212")
+    return f"+{text}" if amount > 0 else text
 
 
 def plain(word: str) -> str:

@@ -11,6 +11,7 @@ from crmsync.model import ContactId, Kind, Own, PlanStatus, RunId, Snapshot
 from crmsync.sandbox import ManualClock, Sandbox
 from crmsync.service import Service
 from crmsync.settings import Settings, load
+from crmsync.store.reading import AuditFilter
 from crmsync.web.store_desk import StoreDesk
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
@@ -33,8 +34,8 @@ class Scene:
     clock: ManualClock
     app: App
     service: Service = field(init=False)
-    contact: ContactId = ContactId("")
-    hostile: ContactId = ContactId("")
+    contact: ContactId = field(default=ContactId(""))
+    hostile: ContactId = field(default=ContactId(""))
 
     def __post_init__(self) -> None:
         self.service = Service(self.app)
@@ -89,12 +90,8 @@ def _live(scene: Scene) -> None:
             scene.sandbox.edits.human(scene.hostile, {"jobtitle": HOSTILE_NAME})
             scene.sandbox.edits.human(ids[5], {"lifecyclestage": "opportunity"})
         scene.cycle()
-    moves = [
-        one
-        for one in app.store.trail.entries(limit=1_000)
-        if one.draft.cause == "promoted" and one.draft.kind == "change.applied"
-    ]
-    scene.contact = ContactId(moves[0].draft.id or "")
+    found = app.store.trail.entries(AuditFilter(kind="change.applied", cause="promoted"), limit=1)
+    scene.contact = ContactId(found[0].draft.id or "")
 
 
 def _ids(scene: Scene) -> list[ContactId]:
@@ -126,7 +123,7 @@ def _app(sandbox: Sandbox, clock: ManualClock, url: str, *, max_stage_changes: i
     with App(
         settings,
         now=clock,
-        monotonic=lambda: (clock() - START).total_seconds(),
+        monotonic=lambda: clock().timestamp(),
         sleep=clock.advance,
     ) as app:
         yield app

@@ -94,7 +94,9 @@ def _choices(ask: Ask, column: str) -> tuple[Choice, ...]:
 
 def _public(actor: str) -> str:
     """Return what stands for an actor in an address: names and e-mail addresses of people do not."""
-    is_machine = actor.islower() and actor.isalpha() or actor.split(" ")[0].replace("_", "").isupper()
+    is_machine = (actor.islower() and actor.isalpha()) or actor.split(" ", maxsplit=1)[0].replace(
+        "_", ""
+    ).isupper()
     if is_machine and "@" not in actor:
         return actor
     return "~" + hashlib.sha256(actor.encode("utf-8", "replace")).hexdigest()[:_MARK]

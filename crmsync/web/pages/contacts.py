@@ -27,7 +27,9 @@ def find(ask: Ask) -> Response:
     found = ask.desk.find(wanted) if 0 < len(wanted) <= 320 else None
     if found is not None:
         return ask.go(f"/contacts/{found}")
-    problem = "Type an id or an e-mail address." if not wanted else "No contact has this id or e-mail address."
+    problem = (
+        "Type an id or an e-mail address." if not wanted else "No contact has this id or e-mail address."
+    )
     return ask.page("contacts.html", status=404 if wanted else 400, problem=problem)
 
 
@@ -68,7 +70,7 @@ def scores_picture(ask: Ask) -> Response:
 
 
 def _life(ask: Ask) -> tuple[ContactView, tuple[Moment, ...]]:
-    view = ask.desk.contact(ContactId(ask.path("id")))
+    view = ask.desk.outline(ContactId(ask.path("id")))
     if view is None:
         raise not_here(_UNKNOWN)
     return view, ask.desk.moments(view.id)
@@ -125,7 +127,7 @@ def readings(moments: Sequence[Moment]) -> tuple[Reading, ...]:
     names = {Own.FIT: "Fit", Own.ENGAGEMENT: "Engagement"}
     found = []
     for one in moments:
-        name = names.get(one.property or "")  # type: ignore[call-overload]  # StrEnum keys are texts
+        name = names.get(one.property or "")
         if name and one.state == "done" and one.after:
             try:
                 found.append(Reading(name, one.at, float(one.after)))
