@@ -1,5 +1,7 @@
 """What a person types -> what the store is asked: a contact by id or e-mail address, an instant."""
 
+import getpass
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -59,3 +61,11 @@ def maybe_instant_of(text: str | None, now: datetime, option: str) -> datetime |
 def instant_text(at: datetime) -> str:
     """Write an instant as documents show it: ISO, milliseconds, Z."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def this_user() -> str:
+    """Name who sits at the keyboard, for the trail; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

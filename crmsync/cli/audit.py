@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,9 +16,13 @@ from crmsync.cli.output import console, json_option, print_json, table
 from crmsync.cli.session import Call, session
 from crmsync.errors import OperatorError
 from crmsync.model import Entry, RunId
+from crmsync.store.bundle import verify_bundle
 from crmsync.store.export import csv_lines, json_lines
 from crmsync.store.reading import AuditFilter
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_EXISTING = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _HASH = re.compile(r"[0-9a-f]{64}")
 _FILTERS = (
     click.option("--contact", metavar="CONTACT", help="An id or an e-mail address."),
@@ -65,36 +70,79 @@ def list_(call: Call, /, *, limit: int, as_json: bool, **filters: str | None) ->
 @_filtered
 @click.option("--csv", "as_csv", is_flag=True, help="CSV instead of JSON Lines.")
 @click.option("--output", metavar="FILE", default="-", help="Where to write; - is standard output.")
+@click.option(
+    "--bundle", metavar="FILE.zip", type=_FILE, help="All entries, definitions, checkpoints and a verifier."
+)
 @click.pass_obj
-def export(call: Call, /, *, as_csv: bool, output: str, **filters: str | None) -> None:
-    """Write entries, the oldest first, as JSON Lines, CSV or a bundle that proves itself."""
+def export(call: Call, /, *, as_csv: bool, output: str, bundle: Path | None, **filters: str | None) -> None:
+    """Write entries, the oldest first: as JSON Lines, CSV, or a bundle that proves itself."""
+    if bundle is not None and (as_csv or output != "-" or any(filters.values())):
+        raise click.UsageError("--bundle holds everything: it goes with no filter, --csv or --output.")
     with session(call) as app:
-        entries = app.store.trail.export(_where(app, **filters))
+        if bundle is not None:
+            entries = app.store.export_bundle(bundle, app.settings.store.checkpoint_dir)
+            click.echo(
+                f"{entries} entries are in {bundle}. It proves itself: unzip it, python verify.py {bundle.name}"
+            )
+            return
+        lines = app.store.trail.export(_where(app, **filters))
         with _written(output) as out:
-            for line in csv_lines(entries) if as_csv else json_lines(entries):
+            for line in csv_lines(lines) if as_csv else json_lines(lines):
                 out.write(line.encode() if isinstance(line, str) else line)
 
 
 @audit.command("verify")
+@click.option("--head", metavar="HASH", help="A head noted before: the chain must still contain it.")
 @click.option(
-    "--head", "known_head", metavar="HASH", help="A head from before: the chain must still contain it."
+    "--bundle", metavar="FILE.zip", type=_EXISTING, help="Verify an exported bundle; needs no database."
+)
+@click.option("--key", metavar="HEX", help="The public key that must have signed the checkpoints.")
+@json_option
+@click.pass_obj
+def verify(call: Call, *, head: str | None, bundle: Path | None, key: str | None, as_json: bool) -> None:
+    """Prove that no entry was edited, removed, inserted or moved; exit 7 names the first that was."""
+    _check_hex("--head", head, "Give the 64 hex digits of `crmsync audit head`.")
+    _check_hex("--key", key, "Give the 64 hex digits of `public_key` in a checkpoint.")
+    proven = _bundle_proof(bundle, key, head) if bundle is not None else _trail_proof(call, key, head)
+    if as_json:
+        print_json(proven)
+        return
+    click.echo(f"The chain holds: {proven['entries']} entries, {proven['erased']} of them erased.")
+    if proven["checkpoints"]:
+        click.echo(f"It holds what {proven['checkpoints']} checkpoints saw.")
+    click.echo(f"Head: {proven['head']}")
+
+
+@audit.command("checkpoint")
+@click.option(
+    "--dir", "directory", metavar="DIR", type=_DIRECTORY, help="Where to [the setting store.checkpoint_dir]."
+)
+@click.option(
+    "--key-file", metavar="FILE", type=_FILE, help="Ed25519 key to sign with [store.checkpoint_key_file]."
 )
 @json_option
 @click.pass_obj
-def verify(call: Call, *, known_head: str | None, as_json: bool) -> None:
-    """Prove that no entry was edited, removed, inserted or moved; exit 7 names the first that was."""
-    if known_head is not None and not _HASH.fullmatch(known_head):
-        raise OperatorError(
-            f"--head {known_head!r} is not a hash.",
-            next_step="Give the 64 hex digits of `crmsync audit head`.",
-        )
+def checkpoint(call: Call, *, directory: Path | None, key_file: Path | None, as_json: bool) -> None:
+    """Write the trail's head, signed if there is a key, as a small file outside the database."""
     with session(call) as app:
-        proven = app.store.trail.verify(known_head)
+        settings = app.settings.store
+        place = directory or settings.checkpoint_dir
+        if place is None:
+            raise OperatorError(
+                "Nobody said where checkpoints go.", next_step="Say --dir DIR, or set store.checkpoint_dir."
+            )
+        head = app.store.trail.head()
+        file = app.store.checkpoint(place, key_file or settings.checkpoint_key_file)
     if as_json:
-        print_json({"entries": proven.entries, "head": proven.head, "erased": proven.erased})
-        return
-    click.echo(f"The chain holds: {proven.entries} entries, {proven.erased} of them erased.")
-    click.echo(f"Head: {proven.head}")
+        print_json({"file": str(file) if file else None, "seq": head.seq, "hash": head.hash})
+    elif file is None:
+        click.echo(
+            f"Nothing new: entry {head.seq} is the newest, and has its checkpoint."
+            if head.seq
+            else "No entries."
+        )
+    else:
+        click.echo(f"{file}: entry {head.seq}, {head.hash}")
 
 
 @audit.command("head")
@@ -108,6 +156,23 @@ def head(call: Call, *, as_json: bool) -> None:
         print_json({"seq": newest.seq, "hash": newest.hash})
     else:
         click.echo(f"{newest.seq} {newest.hash}")
+
+
+def _trail_proof(call: Call, key: str | None, head: str | None) -> dict[str, Any]:
+    with session(call) as app:
+        directory = app.settings.store.checkpoint_dir
+        proven = app.store.trail.verify(head)
+        checkpoints = app.store.verify_checkpoints(directory, key) if directory is not None else 0
+    return {**asdict(proven), "checkpoints": checkpoints}
+
+
+def _bundle_proof(bundle: Path, key: str | None, head: str | None) -> dict[str, Any]:
+    return asdict(verify_bundle(bundle, key=key, head=head))
+
+
+def _check_hex(option: str, text: str | None, next_step: str) -> None:
+    if text is not None and not _HASH.fullmatch(text):
+        raise OperatorError(f"{option} {text!r} is not a hash.", next_step=next_step)
 
 
 def _where(app: App, *, since: str | None, until: str | None, **given: str | None) -> AuditFilter:

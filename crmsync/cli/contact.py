@@ -1,12 +1,15 @@
 """`history`, `explain`, `erase`: one contact's past, its arithmetic, and its right to be forgotten."""
 
+import sys
+
 import click
 
 from crmsync.cli import contact_render
-from crmsync.cli.asking import contact_of, instant_of
+from crmsync.cli.asking import contact_of, instant_of, this_user
 from crmsync.cli.knowledge import known_at, known_now
 from crmsync.cli.output import console, json_option, print_json
 from crmsync.cli.session import Call, session
+from crmsync.errors import OperatorError
 from crmsync.insight.timeline import stage_life, timeline
 from crmsync.store.life import life
 
@@ -54,4 +57,40 @@ def history(call: Call, contact: str, *, everything: bool, as_json: bool) -> Non
         contact_render.print_history(console(), id_, shown)
 
 
-COMMANDS = (explain, history)
+@click.command("erase")
+@click.argument("contact", metavar="CONTACT")
+@click.option("--who", default=this_user, help="Who erases, for the trail [the user of this shell].")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def erase(call: Call, contact: str, *, who: str, yes: bool, as_json: bool) -> None:
+    """
+    Forget a person: all values in mirror, trail and plans; ids stay and the trail still verifies.
+
+    It cannot be undone. Delete the contact in HubSpot first: while it is there, the next pull brings it back.
+    """
+    if not who.strip():
+        raise OperatorError("--who is empty.", next_step="Say who erases: it stands in the trail.")
+    with session(call) as app:
+        id_ = contact_of(app.store, contact)
+        family = app.store.mirror.family(id_)
+        if not yes:
+            _confirm(family)
+        erased = app.store.erase(id_, who.strip())
+    if as_json:
+        print_json(
+            {"contact": id_, "erased": list(erased.contacts), "entries": erased.entries, "who": who.strip()}
+        )
+        return
+    click.echo(f"Erased {', '.join(erased.contacts)}: {erased.entries} audit entries lost their values.")
+    click.echo("The trail still verifies: crmsync audit verify")
+
+
+def _confirm(family: tuple[str, ...]) -> None:
+    """*Raises* OperatorError without a terminal to ask on; click's Abort when the answer is no."""
+    if not sys.stdin.isatty():
+        raise OperatorError("Erasing cannot be undone.", next_step="Say --yes where nobody can be asked.")
+    click.confirm(f"Erase contact {', '.join(family)}? It cannot be undone", abort=True, err=True)
+
+
+COMMANDS = (erase, explain, history)

@@ -1,6 +1,5 @@
 """`plan`, `apply`, `sync`, `plans`, `approve`, `reject`: a cycle by hand, and what people decide about plans."""
 
-import getpass
 import sys
 from itertools import chain
 from typing import Any
@@ -9,6 +8,7 @@ import click
 
 from crmsync.app import App
 from crmsync.cli import plan_render, render
+from crmsync.cli.asking import this_user
 from crmsync.cli.output import console, json_option, print_json, table
 from crmsync.cli.session import Call, session
 from crmsync.cycle.engine import Summary
@@ -88,7 +88,7 @@ def plans(call: Call, plan_id: str | None, *, as_json: bool) -> None:
 
 @click.command("approve")
 @click.argument("plan_id", metavar="PLAN")
-@click.option("--who", default=getpass.getuser, help="Who approves [the user of this shell].")
+@click.option("--who", default=this_user, help="Who approves [the user of this shell].")
 @json_option
 @click.pass_obj
 def approve(call: Call, plan_id: str, who: str, *, as_json: bool) -> None:
@@ -98,7 +98,7 @@ def approve(call: Call, plan_id: str, who: str, *, as_json: bool) -> None:
 
 @click.command("reject")
 @click.argument("plan_id", metavar="PLAN")
-@click.option("--who", default=getpass.getuser, help="Who rejects [the user of this shell].")
+@click.option("--who", default=this_user, help="Who rejects [the user of this shell].")
 @json_option
 @click.pass_obj
 def reject(call: Call, plan_id: str, who: str, *, as_json: bool) -> None:

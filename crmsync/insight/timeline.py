@@ -128,8 +128,8 @@ class _Telling:
             case "change.foreign":
                 return self._foreign(entry)
             case "contact.merged":
-                into = entry.draft.after
-                return self._plain(entry, What.MERGED, f"Merged into contact {into} in the portal.")
+                into = f" into contact {entry.draft.after}" if entry.draft.after else ""
+                return self._plain(entry, What.MERGED, f"Merged{into} in the portal.")
             case "contact.deleted":
                 return self._plain(entry, What.DELETED, "Deleted or archived in the portal.")
             case "contact.erased":
