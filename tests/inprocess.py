@@ -87,7 +87,7 @@ def connected(portal: Portal, time: FakeTime, *, latency_s: float = 0.0, **confi
     """A gateway to this portal on this clock."""
     session = requests.Session()
     session.mount(BASE_URL, PortalAdapter(portal, time, latency_s))
-    given = {"base_url": BASE_URL, "access_token": portal.token} | config
+    given: dict[str, Any] = {"base_url": BASE_URL, "access_token": portal.token, "read_ahead": 1} | config
     return connect(
         PortalConfig(**given),
         session=session,

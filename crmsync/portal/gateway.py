@@ -21,6 +21,7 @@ from crmsync.model import (
     SubmissionPage,
     Version,
 )
+from crmsync.portal.ahead import ReadAhead
 from crmsync.portal.associating import read_associations
 from crmsync.portal.client import Client
 from crmsync.portal.config import PortalConfig, Time
@@ -52,7 +53,7 @@ class Gateway:
         self._client = Client(self._transport, config.base_url)
         lookups = Lookups(self._client, time)
         snapshots = Snapshots(lookups)
-        self._reader = Reader(self._client, snapshots)
+        self._reader = Reader(self._client, snapshots, ReadAhead(config.read_ahead, time.monotonic))
         self._versions = Versions(self._client, config.app_id)
         self._submissions = Submissions(self._client)
         self.schema = Schema(self._client, self._transport.clock, time)
@@ -87,6 +88,8 @@ class Gateway:
         return self._transport.budget.daily_remaining
 
     def close(self) -> None:
+        """Let connections and threads go."""
+        self._reader.close()
         self._wire.close()
 
     def now(self) -> datetime:

@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from crmsync.errors import Rejected
 from crmsync.model import Kind, Page, Reading, Sighting, Snapshot
+from crmsync.portal.ahead import ReadAhead
 from crmsync.portal.associating import read_associations
 from crmsync.portal.batching import Found, read_objects
 from crmsync.portal.client import Client
@@ -27,7 +30,8 @@ _ID = "hs_object_id"
 class Reader:
     """Reads one portal."""
 
-    def __init__(self, client: Client, snapshots: Snapshots) -> None:
+    def __init__(self, client: Client, snapshots: Snapshots, ahead: ReadAhead) -> None:
+        self._ahead = ahead
         self._client = client
         self._snapshots = snapshots
         self._primaries = Primaries()
@@ -41,21 +45,15 @@ class Reader:
         after: str | None,
         archived: bool,
     ) -> Page:
-        """Read a list page, see `Portal.page`."""
-        needed = self._snapshots.needed(kind, properties, associations)
-        is_long = sum(len(name) + 3 for name in needed) > LONGEST_QUERY
-        answer = self._client.list_page(
-            kind.value,
-            properties=[_ID] if is_long else needed,
-            associations=[one.value for one in associations],
-            after=after,
-            archived=archived,
-        ).json
-        rows = answer["results"]
-        if is_long:
-            rows = self._with_values(kind, rows, needed)
-        snapshots, unreadable = self._taken(kind, rows, properties, associations)
-        return Page(tuple(snapshots), next_after(answer.get("paging"), after), unreadable)
+        """Read a list page, see `Portal.page`; of a long list several parts are read side by side."""
+        read = partial(self._page, kind, tuple(properties), tuple(associations), archived)
+        if archived:
+            return read(after)
+        name = f"{kind.value} {','.join(properties)} {','.join(associations)}"
+        return self._ahead.page(name, after, read, partial(self._highest, kind))
+
+    def close(self) -> None:
+        self._ahead.close()
 
     def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
         """
@@ -90,6 +88,43 @@ class Reader:
         """Batch read only these properties of contacts, see `Sink.shown`."""
         needed = [MODIFIED[Kind.CONTACT], *properties]
         return self._reading(Kind.CONTACT, read_objects(self._client, Kind.CONTACT, ids, needed), properties)
+
+    def _page(
+        self,
+        kind: Kind,
+        properties: Sequence[str],
+        associations: Sequence[Kind],
+        archived: bool,  # noqa: FBT001 # bound by name's order above
+        after: str | None,
+    ) -> Page:
+        needed = self._snapshots.needed(kind, properties, associations)
+        is_long = sum(len(name) + 3 for name in needed) > LONGEST_QUERY
+        answer = self._client.list_page(
+            kind.value,
+            properties=[_ID] if is_long else needed,
+            associations=[one.value for one in associations],
+            after=after,
+            archived=archived,
+        ).json
+        rows = answer["results"]
+        if is_long:
+            rows = self._with_values(kind, rows, needed)
+        snapshots, unreadable = self._taken(kind, rows, properties, associations)
+        return Page(tuple(snapshots), next_after(answer.get("paging"), after), unreadable)
+
+    def _highest(self, kind: Kind) -> int | None:
+        """Ask search for the highest id; it may lag, so nothing depends on it but where a list is cut."""
+        body = {
+            "filterGroups": [],
+            "sorts": [{"propertyName": _ID, "direction": "DESCENDING"}],
+            "properties": [_ID],
+            "limit": 1,
+        }
+        try:
+            found = self._client.search(kind.value, body).json["results"]
+            return int(an_id(a_map(found[0], "a hit").get("id"), "its id")) if found else None
+        except (Unreadable, Rejected):
+            return None
 
     def _reading(self, kind: Kind, found: Found, properties: Sequence[str]) -> Reading:
         snapshots: dict[str, Snapshot] = {}

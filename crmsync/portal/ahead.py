@@ -1,0 +1,164 @@
+"""
+A long list -> its pages, several parts of it side by side, so that one stream can use the whole budget.
+
+HubSpot lists by id, and `after` is an id: a list can be entered anywhere. A list that proves long is cut into ranges
+of ids; the next page of each is fetched while the cycle works on another. A page's `after` then holds where every
+range goes on ("~" before it), so an interrupted list is resumed from its last page all the same. Pages come in the
+order of ids within a range only.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from crmsync.model import Page
+from crmsync.portal.shapes import broken_answer
+
+LONG_PAGES = 20
+"""So many pages are read in a row before a list counts as long: short ones cost no request more."""
+_SMALLEST_RANGE = 500
+_KEPT_S = 120.0
+_THREADS = 16
+_MARK = "~"
+
+Read = Callable[[str | None], Page]
+Highest = Callable[[], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Ids from `start` up to, not including, `end`; None: to the end of the list."""
+
+    start: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    page: "Future[Page]"
+    asked_at: float
+
+
+class ReadAhead:
+    """Reads the lists of one portal. Safe for one reader a list, several lists at a time."""
+
+    def __init__(self, width: int, monotonic: Callable[[], float]) -> None:
+        self._width = width
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._in_a_row: dict[str, int] = {}
+        self._fetched: dict[tuple[str, int], _Fetched] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    def page(self, name: str, after: str | None, read: Read, highest: Highest) -> Page:
+        """
+        Read the page at `after`.
+
+        Args:
+            name: which list.
+            read: reads one page at an id. *Raises* PortalError.
+            highest: asks for the highest id there is, about; None: nobody knows.
+        """
+        if after is None or not after.startswith(_MARK):
+            return self._one_after_the_other(name, after, read, highest)
+        ranges = parse(after)
+        for one in ranges[1 : self._width]:
+            self._fetch(name, one.start, read)
+        page, rest = _within(self._taken(name, ranges[0].start, read), ranges[0])
+        left = [*ranges[1:], *([rest] if rest is not None else [])]
+        left = _shared_out(left, self._width)
+        for one in left[: self._width]:
+            self._fetch(name, one.start, read)
+        return replace(page, after=spell(left) if left else None)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _one_after_the_other(self, name: str, after: str | None, read: Read, highest: Highest) -> Page:
+        with self._lock:
+            in_a_row = 0 if after is None else self._in_a_row.get(name, 0)
+            self._in_a_row[name] = in_a_row + 1
+        page = read(after)
+        if self._width < 2 or in_a_row + 1 < LONG_PAGES or page.after is None or not page.after.isdecimal():
+            return page
+        top, start = highest(), int(page.after)
+        if top is None or top - start < self._width * _SMALLEST_RANGE:
+            return page
+        return replace(page, after=spell(_shared_out([Range(start, top), Range(top, None)], self._width)))
+
+    def _fetch(self, name: str, start: int, read: Read) -> "Future[Page]":
+        """Have a page read, once; one that was read long ago is read again."""
+        now = self._monotonic()
+        with self._lock:
+            known = self._fetched.get((name, start))
+            if known is None or now - known.asked_at > _KEPT_S:
+                self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="ahead")
+                known = _Fetched(self._pool.submit(read, str(start)), now)
+                self._fetched[name, start] = known
+            return known.page
+
+    def _taken(self, name: str, start: int, read: Read) -> Page:
+        """Wait for a page and forget it, however it went. *Raises* PortalError."""
+        future = self._fetch(name, start, read)
+        try:
+            return future.result()
+        finally:
+            with self._lock:
+                self._fetched.pop((name, start), None)
+
+
+def spell(ranges: list[Range]) -> str:
+    """Write ranges as the `after` of a page: `~101-500,700-`."""
+    return _MARK + ",".join(f"{one.start}-{'' if one.end is None else one.end}" for one in ranges)
+
+
+def parse(after: str) -> list[Range]:
+    ranges = []
+    for part in after.removeprefix(_MARK).split(","):
+        start, _, end = part.partition("-")
+        ranges.append(Range(int(start), int(end) if end else None))
+    return ranges
+
+
+def _within(page: Page, one: Range) -> tuple[Page, Range | None]:
+    """Cut a page at the end of its range; return with it what is left of the range."""
+    following = None if page.after is None else _start(page.after)
+    if one.end is None:
+        return page, None if following is None else Range(following, None)
+    end = one.end
+    snapshots = tuple(found for found in page.snapshots if int(found.id) < end)
+    unreadable = {
+        name: why for name, why in page.unreadable.items() if not name.isdecimal() or int(name) < end
+    }
+    rest = None if following is None or following >= end else Range(following, end)
+    return replace(page, snapshots=snapshots, unreadable=unreadable), rest
+
+
+def _start(after: str) -> int:
+    if after.isascii() and after.isdecimal():
+        return int(after)
+    raise broken_answer("a list page goes on at something that is not an id")
+
+
+def _shared_out(ranges: list[Range], width: int) -> list[Range]:
+    """
+    Halve the longest range until there is one for each reader: ids are not spread evenly, so ranges end early.
+
+    The open end of the list comes last, so that what is created meanwhile is still met.
+    """
+    shared = [one for one in ranges if one.end is not None]
+    open_end = [one for one in ranges if one.end is None]
+    while 0 < len(shared) < width:
+        longest = max(shared, key=_length)
+        if longest.end is None or _length(longest) < 2 * _SMALLEST_RANGE:
+            break
+        middle = (longest.start + longest.end) // 2
+        shared[shared.index(longest)] = Range(longest.start, middle)
+        shared.append(Range(middle, longest.end))
+    return shared + open_end
+
+
+def _length(one: Range) -> int:
+    return 0 if one.end is None else one.end - one.start

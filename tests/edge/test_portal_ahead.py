@@ -1,0 +1,166 @@
+"""A long list read in several parts side by side: everyone once, resumable anywhere, hardly a request more."""
+
+import random
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from threading import Lock
+
+import pytest
+
+from crmsync.errors import Unavailable
+from crmsync.model import Kind, Page, Snapshot
+from crmsync.portal.ahead import LONG_PAGES, ReadAhead
+from tests.inprocess import START, FakeTime
+from tests.served import served
+
+SHAPES = {
+    "dense": range(1_000, 31_000),
+    "sparse": range(10**6, 10**6 + 30_000 * 977, 977),
+    "skewed": [*range(1, 30_001), 10**12],
+    "two eras": [*range(1, 15_001), *range(10**11, 10**11 + 15_000)],
+    "short": range(1, 1_901),
+}
+
+
+@dataclass
+class ALongList:
+    """A list of ids, as HubSpot pages it."""
+
+    ids: Sequence[int]
+    asked: list[str | None] = field(default_factory=list)
+    fails_at: frozenset[int] = frozenset()
+    lock: Lock = field(default_factory=Lock)
+
+    def read(self, after: str | None) -> Page:
+        with self.lock:
+            self.asked.append(after)
+            if len(self.asked) in self.fails_at:
+                raise Unavailable("no")
+        start = int(after or 0)
+        page = [one for one in self.ids if one >= start][:101]
+        rest = str(page[100]) if len(page) > 100 else None
+        return Page(tuple(Snapshot(Kind.CALL, str(one), START) for one in page[:100]), rest)
+
+    def highest(self) -> int | None:
+        return max(self.ids) if self.ids else None
+
+    @property
+    def fewest(self) -> int:
+        return -(-len(self.ids) // 100)
+
+
+def drain(
+    ahead: ReadAhead, long: ALongList, after: str | None = None, most: int = 10**6
+) -> tuple[list[int], str | None]:
+    found: list[int] = []
+    for _ in range(most):
+        page = ahead.page("calls", after, long.read, long.highest)
+        found += [int(one.id) for one in page.snapshots]
+        after = page.after
+        if after is None:
+            break
+    return found, after
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("width", [1, 2, 4, 7])
+def test_g7_everyone_comes_once(shape: str, width: int) -> None:
+    long = ALongList(SHAPES[shape])
+    with closing(ReadAhead(width, FakeTime().monotonic)) as ahead:
+        found, _ = drain(ahead, long)
+
+    assert sorted(found) == list(SHAPES[shape])
+    assert len(long.asked) <= long.fewest * 1.1 + 40
+
+
+def test_a_short_list_costs_no_request_more() -> None:
+    long = ALongList(SHAPES["short"])
+    with closing(ReadAhead(4, FakeTime().monotonic)) as ahead:
+        drain(ahead, long)
+
+    assert len(long.asked) == 19 < LONG_PAGES
+
+
+@pytest.mark.parametrize("stopped_after", [1, 19, 20, 21, 22, 57, 200, 299])
+def test_g3_a_list_stopped_anywhere_is_resumed_by_another_process(stopped_after: int) -> None:
+    long = ALongList(SHAPES["two eras"])
+    with closing(ReadAhead(4, FakeTime().monotonic)) as first:
+        before, after = drain(first, long, most=stopped_after)
+    assert after is not None
+    with closing(ReadAhead(4, FakeTime().monotonic)) as second:
+        rest, _ = drain(second, long, after)
+
+    assert sorted(before + rest) == list(long.ids)
+
+
+def test_g3_a_page_that_failed_can_be_asked_for_again() -> None:
+    long = ALongList(SHAPES["dense"], fails_at=frozenset({5, 25, 60, 61, 62, 200}))
+    found: list[int] = []
+    after: str | None = None
+    failures = 0
+    with closing(ReadAhead(4, FakeTime().monotonic)) as ahead:
+        while True:
+            try:
+                page = ahead.page("calls", after, long.read, long.highest)
+            except Unavailable:
+                failures += 1
+                continue
+            found += [int(one.id) for one in page.snapshots]
+            if (after := page.after) is None:
+                break
+
+    assert failures == 6
+    assert sorted(found) == list(long.ids)
+
+
+def test_g7_what_joins_or_leaves_while_the_list_is_read_shifts_nobody_else() -> None:
+    rng = random.Random(7)
+    long = ALongList(list(SHAPES["dense"]))
+    stable = set(long.ids[::2])
+    found: list[int] = []
+    after: str | None = None
+    with closing(ReadAhead(4, FakeTime().monotonic)) as ahead:
+        while True:
+            page = ahead.page("calls", after, long.read, long.highest)
+            found += [int(one.id) for one in page.snapshots]
+            if (after := page.after) is None:
+                break
+            gone = set(rng.sample([one for one in long.ids if one not in stable], 20))
+            with long.lock:
+                long.ids = [*(one for one in long.ids if one not in gone), max(long.ids) + 1]
+
+    assert len(found) == len(set(found))
+    assert stable <= set(found)
+    assert max(long.ids) in found
+
+
+def test_a_page_fetched_long_ago_is_fetched_again() -> None:
+    time, long = FakeTime(), ALongList(SHAPES["dense"])
+    with closing(ReadAhead(4, time.monotonic)) as ahead:
+        _, after = drain(ahead, long, most=25)
+        assert after is not None
+        time.pass_by(3600)
+        before = len(long.asked)
+        drain(ahead, long, after, most=1)
+
+    assert len(long.asked) - before >= 4
+
+
+def test_a_long_list_over_http_comes_whole() -> None:
+    with served() as both:
+        made = [both.sandbox.edits.create("notes", {"hs_timestamp": "0"}) for _ in range(6_000)]
+        both.sandbox.settle()
+        found: list[str] = []
+        after: str | None = None
+        is_parted = False
+        while True:
+            page = both.gateway.page(Kind.NOTE, properties=(), associations=(), after=after)
+            found += [one.id for one in page.snapshots]
+            if (after := page.after) is None:
+                break
+            is_parted = is_parted or after.startswith("~")
+
+        assert is_parted
+        assert sorted(found, key=int) == made
+        assert both.requests("objects") <= 60 * 1.1 + 2
