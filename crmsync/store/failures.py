@@ -1,5 +1,7 @@
 """What a database said -> a StoreError with what, where and the next step, without the values of any row."""
 
+import re
+
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -37,17 +39,11 @@ _SAYINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "cannot be read or written: the disk reports an error",
         "Check the disk, then run again.",
     ),
-    (
-        ("password authentication failed", "role", "permission denied"),
-        "refuses this user",
-        "Check user, password and rights in store.url.",
-    ),
-    (
-        ('database "', "does not exist"),
-        "lacks what store.url names",
-        "Create the database (createdb), then run again.",
-    ),
 )
+_REFUSED = re.compile(
+    'password authentication failed|no pg_hba.conf entry|role ".*" does not exist|permission denied'
+)
+_ABSENT = re.compile('database ".*" does not exist')
 _UNREACHABLE = (
     "connection failed",
     "could not connect",
@@ -68,6 +64,14 @@ _UNREACHABLE = (
 
 def as_store_error(error: DBAPIError | PoolTimeout, place: str) -> StoreError:
     said = str(getattr(error, "orig", None) or error).lower()
+    if _REFUSED.search(said):
+        return StoreError(
+            f"The store {place} refuses this user.", next_step="Check user, password and rights in store.url."
+        )
+    if _ABSENT.search(said):
+        return StoreError(
+            f"The store {place} does not exist.", next_step="Create the database (createdb), then run again."
+        )
     if any(saying in said for saying in _UNREACHABLE):
         return StoreError(
             f"The store {place} does not answer.",
