@@ -140,6 +140,7 @@ class FrameEvaluator:
 
 
 def _with_decision(frame: Lazy, decider: Decider) -> Lazy:
+    frame = _with(frame, decider.way_in_columns())
     frame = _with(
         frame,
         [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluator import Evaluator, Explain
 from crmsync.definition.reading import sliced
 from crmsync.definition.text import instant, iso, micros, read_date, read_number
 from crmsync.model import Contact, ContactId, Deal, Evaluation, Event, Finding
@@ -71,20 +71,20 @@ def parse_record(line: bytes | str) -> Contact:
 
 
 def evaluate_lines(
-    lines: Iterable[bytes | str], evaluator: Evaluator, as_of: datetime
+    lines: Iterable[bytes | str], evaluator: Evaluator, as_of: datetime, *, explain: Explain = False
 ) -> Iterator[Evaluation | BadLine]:
     """Yield one evaluation or bad line per line, in order; blank lines are skipped. Memory does not grow."""
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     for batch in sliced(numbered, SLICE):
-        yield from _evaluate_batch(batch, evaluator, as_of)
+        yield from _evaluate_batch(batch, evaluator, as_of, explain)
 
 
 def _evaluate_batch(
-    batch: Sequence[tuple[int, bytes | str]], evaluator: Evaluator, as_of: datetime
+    batch: Sequence[tuple[int, bytes | str]], evaluator: Evaluator, as_of: datetime, explain: Explain
 ) -> Iterator[Evaluation | BadLine]:
     read = [_read_line(number, line) for number, line in batch]
     contacts = [item for item in read if isinstance(item, Contact)]
-    evaluations = evaluator.evaluate(contacts, as_of)
+    evaluations = evaluator.evaluate(contacts, as_of, explain=explain)
     for item in read:
         yield item if isinstance(item, BadLine) else next(evaluations)
 

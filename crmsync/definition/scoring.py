@@ -120,7 +120,7 @@ def in_window(key: Sum, layout: Layout, as_of_us: int, *, given: bool) -> nw.Exp
         sets.append(nw.col(KIND) < len(ANY_KINDS))
         if given:
             sets.append((nw.col(KIND) >= min(layout.given.values(), default=0)) & (nw.col(KIND) % 2 == 1))
-    belongs = sets[0] if len(sets) == 1 else any_of(sets)
+    belongs = any_of(sets)
     if key.within_us is None:
         return belongs
     return belongs & (nw.col(AT) >= as_of_us - key.within_us)

@@ -78,15 +78,20 @@ class Decider:
             for key, condition in rule.conditions():
                 yield self.truths.of(condition).alias(rule_column(key, self.index[rule.stage]))
 
-    def _truth(self, key: str, index: int) -> nw.Expr:
-        """Return a condition of a rule as true or not; false where the rule has none."""
+    def way_in_columns(self) -> Iterator[nw.Expr]:
+        """Yield whether a rule lets in, as `in_3`: `enter` or `fast_track` is true; unknown is not."""
+        for index in self.ruled:
+            ways = [*self._truth("enter", index), *self._truth("fast_track", index)]
+            yield any_of(ways).alias(rule_column("in", index))
+
+    def _truth(self, key: str, index: int) -> list[nw.Expr]:
+        """Return a condition of a rule as true or not; nothing where the rule has none."""
         rule = self.stages.rule(self.stages.order[index])
-        if rule is None or getattr(rule, key) is None:
-            return _NO
-        return nw.col(rule_column(key, index)).fill_null(value=False)
+        has_one = rule is not None and getattr(rule, key) is not None
+        return [nw.col(rule_column(key, index)).fill_null(value=False)] if has_one else []
 
     def _lets_in(self, index: int) -> nw.Expr:
-        return any_of([self._truth("enter", index), self._truth("fast_track", index)])
+        return nw.col(rule_column("in", index))
 
     # --- the decision
 
@@ -98,7 +103,7 @@ class Decider:
     def via(self) -> nw.Expr:
         """Return what let the contact into the target; the fast track where both did: it has the shorter SLA."""
         at = nw.col("target_at")
-        fast = [(at == index) & self._truth("fast_track", index) for index in self.ruled]
+        fast = [(at == index) & truth for index in self.ruled for truth in self._truth("fast_track", index)]
         return first_true(
             [(any_of(fast), nw.lit("fast_track")), (at != NOWHERE, nw.lit("enter"))], nw.lit(None, nw.String)
         )
@@ -107,7 +112,7 @@ class Decider:
         """Return where a demotion leads to; NOWHERE when there is no stage below that has a rule."""
         at = nw.col("position")
         fitting = [
-            (all_of([at > index, any_of([self._lets_in(index), self._truth("stay", index)])]), nw.lit(index))
+            (all_of([at > index, any_of([self._lets_in(index), *self._truth("stay", index)])]), nw.lit(index))
             for index in reversed(self.ruled)
         ]
         lowest = [(at > index, nw.lit(index)) for index in self.ruled[:1]]
@@ -173,9 +178,8 @@ class Decider:
         return any_of(parts)
 
     def _above(self, key: str) -> nw.Expr:
-        rules = [rule for rule in self.stages.rules if getattr(rule, key) is not None]
-        indexes = [self.index[rule.stage] for rule in rules]
-        return any_of((nw.col("dest_at") < index) & self._truth(key, index) for index in indexes)
+        dest = nw.col("dest_at")
+        return any_of((dest < index) & truth for index in self.ruled for truth in self._truth(key, index))
 
     def _qualified(self) -> nw.Expr:
         handoff = self.definition.terms.handoff_stage
