@@ -40,8 +40,6 @@ class Automation:
         self._directory = directory
         self.pace = Pace()
 
-    # -- what it sees ------------------------------------------------------------------------------
-
     def created(self, record: Record, act: Act, /) -> None:
         if record.kind.name in ACTIVITY_NAMES:
             self._roll_up_contacts_of(record, act.at_ms)
@@ -80,8 +78,6 @@ class Automation:
                 self._later_roll_up(one, act.at_ms)
         elif "deals" in pair:
             self._later_deal_stage(two if second == "deals" else one, act.at_ms)
-
-    # -- stages ------------------------------------------------------------------------------------
 
     def mark_deal(self, deal: Record) -> None:
         """What HubSpot computes from a deal's stage, at once."""
@@ -141,8 +137,6 @@ class Automation:
         if stage_move(record, wanted, schema, allow_backward=False):
             values = {STAGE: wanted} | stage_stamps(record, wanted, schema, act.at_ms)
             self._world.change(record, values, act)
-
-    # -- roll-ups ----------------------------------------------------------------------------------
 
     def _roll_up_contacts_of(self, activity: Record, at_ms: int) -> None:
         for contact in self._world.graph.to(activity.kind.name, activity.id, "contacts"):

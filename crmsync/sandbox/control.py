@@ -8,7 +8,7 @@ from crmsync.sandbox.kinds import BY_NAME
 from crmsync.sandbox.rules import RequiredWhen
 from crmsync.sandbox.times import iso
 from crmsync.sandbox.webhooks import Subscription
-from crmsync.sandbox.wire import ApiError, Body, Request, Response, answer, not_found
+from crmsync.sandbox.wire import ApiError, Body, Request, Response, an_object, answer, not_found
 
 if TYPE_CHECKING:
     from crmsync.sandbox.portal import Portal
@@ -22,46 +22,50 @@ EDITS = frozenset({
 def respond(portal: "Portal", request: Request) -> Response:
     """Answer one control request. *Raises* ApiError."""
     parts = [part for part in request.path.split("/") if part][1:]
-    body = request.json()
-    if not isinstance(body, dict):
-        raise ApiError(400, "the body must be a JSON object")
+    body = an_object(request.json(), "body")
     match request.method, parts:
-        case "GET", []:
-            return answer({"paths": sorted([*_CHANGES, "log", "effects", "state", "faults", "edits/{edit}",
-            "{kind}/{id}"]),
-                           "edits": sorted(EDITS)})  # fmt: skip
-        case "GET", ["log"]:
-            since = int(dict(request.query).get("since", "0"))
-            return answer({"results": [one.json() for one in portal.log if one.n > since]})
+        case "GET", _:
+            return _look(portal, parts, request)
         case "DELETE", ["log"]:
             portal.reset_log()
             return answer({})
-        case "GET", ["effects"]:
-            since = int(dict(request.query).get("since", "0"))
-            return answer({"results": [one.json() for one in portal.effects[since:]]})
-        case "GET", ["state"]:
-            return answer(state(portal))
-        case "GET", ["faults"]:
-            return answer(
-                {"results": [rule.json() for rule in portal.faults.rules], "struck": portal.faults.struck}
-            )
+        case "DELETE", ["faults"]:
+            portal.faults.clear()
+            return answer({})
         case "POST", ["apps"]:
             app = App(str(body.get("id", "5150")), set(body.get("scopes", SCOPES)))
             return answer({"token": portal.access.admit(app)}, 201)
         case "POST", ["faults"]:
             return answer(portal.faults.arm(body).json(), 201)
-        case "DELETE", ["faults"]:
-            portal.faults.clear()
-            return answer({})
         case "POST", ["edits", edit] if edit in EDITS:
             return answer({"result": _edit(portal, edit, body)})
         case "POST", [change] if change in _CHANGES:
             _CHANGES[change](portal, body)
             return answer(state(portal))
-        case "GET", [kind, id_] if kind in BY_NAME:
-            return answer(raw(portal, kind, id_))
         case _:
             raise not_found(f"no such control: {request.method} {request.path}")
+
+
+def _look(portal: "Portal", parts: list[str], request: Request) -> Response:
+    """`since` of the log is the number of a request, of the effects a count."""
+    since = int(dict(request.query).get("since", "0"))
+    match parts:
+        case []:
+            looks = ["log", "effects", "state", "faults", "{kind}/{id}"]
+            return answer({"look": looks, "change": sorted(_CHANGES), "edits": sorted(EDITS)})
+        case ["log"]:
+            return answer({"results": [one.json() for one in portal.log if one.n > since]})
+        case ["effects"]:
+            return answer({"results": [one.json() for one in portal.effects[since:]]})
+        case ["state"]:
+            return answer(state(portal))
+        case ["faults"]:
+            armed = [rule.json() for rule in portal.faults.rules]
+            return answer({"results": armed, "struck": portal.faults.struck})
+        case [kind, id_] if kind in BY_NAME:
+            return answer(raw(portal, kind, id_))
+        case _:
+            raise not_found(f"nothing to look at: {request.path}")
 
 
 def _edit(portal: "Portal", edit: str, body: Body) -> Any:
@@ -112,9 +116,6 @@ def _others(portal: "Portal", kind: str, id_: int) -> Body:
         types = portal.world.graph.types(kind, id_, pair[1], other)
         found.setdefault(pair[1], []).append({"id": str(other), "types": list(types)})
     return found
-
-
-# -- settings of the portal ------------------------------------------------------------------------
 
 
 def _lag(portal: "Portal", body: Body) -> None:

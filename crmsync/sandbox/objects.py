@@ -87,9 +87,6 @@ def archive_one(call: Call) -> Response:
     return Response(204)
 
 
-# -- used by batches too ---------------------------------------------------------------------------
-
-
 def read_values(call: Call, given: Any, record: Record | None) -> tuple[dict[str, str], list[Problem]]:
     """The texts to store and everything that is wrong with them."""
     kind = call.kind().name

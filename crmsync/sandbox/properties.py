@@ -194,9 +194,6 @@ def _order(given: Any, default: int) -> int:
     return given if isinstance(given, int) and not isinstance(given, bool) else default
 
 
-# -- groups ----------------------------------------------------------------------------------------
-
-
 def list_groups(call: Call) -> Response:
     return answer({"results": list(_schema(call).groups.values())})
 

@@ -49,7 +49,7 @@ _NOTHING: Mapping[str, str] = {}
 
 class Record:
     """
-    One object. Values are text; "" means cleared.
+    One object; HubSpot calls it a record. Values are text; "" means cleared.
 
     `base` may be shared by many records, `own` goes before it: half a million engagements stay small.
     """

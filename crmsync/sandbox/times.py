@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware."""
@@ -39,8 +40,17 @@ def to_ms(instant: datetime) -> int:
 
 def iso(ms: int) -> str:
     """2026-11-22T12:00:00.000Z"""
-    seconds, rest = divmod(ms, SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"
+    days, rest = divmod(ms, DAY)
+    hours, rest = divmod(rest, HOUR)
+    minutes, rest = divmod(rest, MINUTE)
+    seconds, rest = divmod(rest, SECOND)
+    return f"{_date(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}.{rest:03d}Z"
+
+
+@lru_cache(4_096)
+def _date(days: int) -> str:
+    """Days since the epoch -> 2026-11-22"""
+    return (EPOCH.date() + timedelta(days=days)).isoformat()
 
 
 def day_text(ms: int) -> str:

@@ -70,8 +70,6 @@ class Webhooks:
         self._rng = random.Random(self.seed)
         self._events = 0
 
-    # -- what it sees ------------------------------------------------------------------------------
-
     def created(self, record: Record, act: Act, /) -> None:
         self._tell(record, "creation", act)
 
@@ -127,8 +125,6 @@ class Webhooks:
             "appId": int(self.app_id), "occurredAt": act.at_ms, "subscriptionType": event, "attemptNumber": 0,
             "objectId": id_, "changeSource": act.source.type, "sourceId": act.source.id, **more,
         })  # fmt: skip
-
-    # -- what it tells -----------------------------------------------------------------------------
 
     def collect(self, now_ms: int) -> list[Delivery]:
         """Everything that is to be sent now: new events in batches, and what failed before."""

@@ -87,8 +87,6 @@ class World:
     def shelf(self, kind: Kind | str) -> Shelf:
         return self.shelves[kind if isinstance(kind, str) else kind.name]
 
-    # -- later -------------------------------------------------------------------------------------
-
     def later(self, due_ms: int, effect: Callable[[int], None]) -> None:
         """Let something happen at an instant; it is given that instant."""
         heapq.heappush(self._due, (due_ms, next(self._order), effect))
@@ -106,8 +104,6 @@ class World:
 
     def waiting(self) -> int:
         return len(self._due)
-
-    # -- now ---------------------------------------------------------------------------------------
 
     def create(self, kind: Kind, values: Mapping[str, str], act: Act) -> Record:
         shelf, source = self.shelf(kind), act.source
