@@ -181,12 +181,16 @@ class _Telling:
         while position < len(intents):
             first = intents[position]
             second = intents[position + 1] if position + 1 < len(intents) else None
-            if second is not None and not first.draft.after and second.draft.before is None:
+            if second is not None and self._are_steps(first, second):
                 yield self._backward(first, second)
                 position += 2
             else:
                 yield self._change(first)
                 position += 1
+
+    def _are_steps(self, first: Entry, second: Entry) -> bool:
+        is_cleared = not first.draft.after and second.draft.before is None
+        return is_cleared and self._is_erased(first) is self._is_erased(second)
 
     def _change(self, intent: Entry) -> Moment:
         draft = intent.draft
