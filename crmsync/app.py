@@ -1,6 +1,7 @@
 """The composition root: the only place that constructs the parts and wires them; owns clock and chance."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ from crmsync.store import Store, open_store
 
 _PATIENCE_S = 900.0  # a first pull of a large portal may take that long
 _LOOK_AGAIN_S = 0.5
+_CYCLE_PATIENCE_S = 20.0
 _WORKERS = 9  # one stream each for contacts, companies, deals and the six engagement kinds
 
 
@@ -57,6 +59,7 @@ class App:
     sleep: Callable[[float], None] = time.sleep
     should_stop: Callable[[], bool] = lambda: False
     _open: ExitStack = field(default_factory=ExitStack)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)  # a page's revert beside a cycle
 
     def __enter__(self) -> Self:
         return self
@@ -129,12 +132,15 @@ class App:
         if writes and self.settings.writes.mode == "apply":
             self._require_properties()
         self._keep_definition()
-        self._take_lease()
+        if not self._one_at_a_time.acquire(timeout=_CYCLE_PATIENCE_S):
+            raise OperatorError("A cycle is at work in this process.", next_step="Try again when it has ended.")
         try:
+            self._take_lease()
             yield self._engine(account.zone)
             self._remember_app_id()
         finally:
             self.store.lease.release()
+            self._one_at_a_time.release()
 
     def _keep_definition(self) -> None:
         """Keep the file's text by its hash: years later an entry's definition can still be read."""

@@ -10,6 +10,7 @@ import structlog
 
 from crmsync.app import App
 from crmsync.cycle.engine import Summary
+from crmsync.cycle.revert import Request
 from crmsync.daemon import Daemon, Health
 from crmsync.errors import DefinitionError
 from crmsync.metrics import metrics_text
@@ -90,7 +91,9 @@ class Service:
         self.app.store.plans.decide(plan, PlanStatus.REJECTED, who)
 
     def _revert(self, run: RunId) -> PlanId | None:
-        return self.app.revert(run)
+        with self.app.engine(writes=False) as engine:
+            plan = engine.revert(Request(run)).summary.plan
+        return plan.id if plan else None
 
     def _metrics(self) -> str:
         return metrics_text(self.health, self.app.gateway if self.app.has_token else None, self.app.store)

@@ -109,9 +109,14 @@ def _somebody(app: "App", sandbox: "Sandbox") -> tuple[str, str]:
 
 
 def _explain(out: Console, app: "App", contact: str) -> None:
-    from crmsync.cli.contact import explain_text
+    from crmsync.cli.contact_render import print_arithmetic
+    from crmsync.cli.knowledge import known_now
 
-    out.print(explain_text(app, contact), markup=False)
+    known = known_now(app, contact)
+    shown = app.store.mirror.contact(known.contact.id)
+    out.print((shown.shown.get(Own.REASON) if shown else None) or "", markup=False)
+    out.print("\n[bold]The arithmetic[/]")
+    print_arithmetic(out, known, known.evaluation())
 
 
 def _offer_pages(out: Console, app: "App") -> None:
@@ -141,7 +146,7 @@ def _app(sandbox: "Sandbox", port: int) -> Iterator["App"]:
     shutil.rmtree(_FOLDER, ignore_errors=True)
     for name in [name for name in os.environ if name.startswith("CRMSYNC_")]:
         del os.environ[name]
-    source = files("crmsync").joinpath("definition", "examples", "b2b-saas.yaml")
+    source = files("crmsync").joinpath("starter", "definition.yaml")
     with as_file(source) as definition:
         settings = load(_settings(sandbox, port, definition), config=None).settings
         logs.configure(level="error", log_format=None)

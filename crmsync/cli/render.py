@@ -75,10 +75,8 @@ def print_summary(out: Console, summary: Summary, requests: int) -> None:
     document = summary_document(summary, requests)
     changes, stages = document["changes"], document["stages"]
     out.print(f"[bold]{document['status']}[/]  run {summary.run}  plan {document['plan'] or '-'}")
-    pulled = (
-        ", ".join(f"{count} {stream}" for stream, count in summary.pulled.counts.items()) or "nothing new"
-    )
-    out.print(f"  pulled     {pulled}")
+    news = ", ".join(f"{count} {kind}" for kind, count in pulled(summary).items() if count) or "nothing new"
+    out.print(f"  pulled     {news}")
     out.print(f"  evaluated  {summary.tally.evaluated} contacts")
     moves = f"{stages['promoted']} promoted, {stages['demoted']} demoted, {stages['held']} held"
     out.print(f"  stages     {moves}")
