@@ -22,6 +22,7 @@ from crmsync.definition.text import fold
 from crmsync.definition.words import number, phrase, spaced
 
 T = TypeVar("T")
+_Key: TypeAlias = tuple[str, ...]
 
 
 class Kind(StrEnum):
@@ -175,14 +176,26 @@ def in_conditions(
         return
     if _sense(was) == _sense(now):
         return
-    mine, theirs = _keyed(was), _keyed(now)
-    for key in dict.fromkeys((*mine, *theirs)):
-        left, right = mine.get(key), theirs.get(key)
-        if left is not None and right is not None and _sense(left) == _sense(right):
-            continue
+    for key, left, right in _pairs(_keyed(was), _keyed(now)):
         gate = next((f" [{part.id}]" for part in (right, left) if isinstance(part, Gate)), "")
         said = _said(left, before), _said(right, after)
-        yield _asks(section, what, f"{path}{f'.{key[1]}' if key[0] == 'gate' else ''}", gate, said)
+        yield _asks(section, what, f"{path}.{key[1]}" if key[0] == "gate" else path, gate, said)
+
+
+def _pairs(
+    was: Mapping[_Key, Condition], now: Mapping[_Key, Condition]
+) -> Iterator[tuple[_Key, Condition | None, Condition | None]]:
+    """Yield parts that differ, each beside what took its place; where both have but one part, these two."""
+    if len(was) == len(now) == 1:
+        yield next(iter(now)), *was.values(), *now.values()
+        return
+    for key in dict.fromkeys((*was, *now)):
+        if not _is_same(was.get(key), now.get(key)):
+            yield key, was.get(key), now.get(key)
+
+
+def _is_same(left: Condition | None, right: Condition | None) -> bool:
+    return left is not None and right is not None and _sense(left) == _sense(right)
 
 
 def _asks(section: str, what: str, path: str, gate: str, said: tuple[str | None, str | None]) -> Difference:
@@ -202,10 +215,10 @@ def _said(condition: Condition | None, definition: Definition) -> str | None:
     return None if condition is None else phrase(condition, definition)
 
 
-def _keyed(condition: Condition) -> dict[tuple[str, ...], Condition]:
+def _keyed(condition: Condition) -> dict[_Key, Condition]:
     """Return the parts that must all hold by what they are about, so that changed limits find each other."""
     parts = _flat(condition) if isinstance(condition, All) else (condition,)
-    keyed: dict[tuple[str, ...], Condition] = {}
+    keyed: dict[_Key, Condition] = {}
     for part in parts:
         key, index = _about(part), 2
         while key in keyed:

@@ -18,8 +18,9 @@ from crmsync.definition.comparing import (
 )
 from crmsync.definition.difference_points import input_differences, score_differences
 from crmsync.definition.nouns import Campaign, Condition, Definition, Example, Rule
+from crmsync.definition.sentences import example_line
 from crmsync.definition.text import fold
-from crmsync.definition.words import both, number, phrase, signed, spaced, span, stage_label, tests_phrase
+from crmsync.definition.words import both, number, phrase, signed, spaced, span, stage_label
 
 
 def compare(old: Definition, new: Definition) -> tuple[Difference, ...]:
@@ -247,12 +248,7 @@ def _wordings(definition: Definition) -> Iterator[tuple[str, str]]:
 
 
 def _example(example: Example) -> str:
-    expect = [f"{key} {value}" for key, value in example.expect.items()]
-    expect += [f"{key} {tests_phrase(tests)}" for key, tests in example.scores.items()]
-    expect += [f"{gate} {value}" for gate, value in example.gates.items()]
-    facts = [f"{key} {value}" for key, value in example.facts.items()]
-    events = [f"{name} {age} before" for name, age in example.events]
-    return f"given {both([*facts, *events])} expects {both(expect)}"
+    return " ".join(part.text for part in example_line(example).parts)
 
 
 def _said(path: str, **texts: str | None) -> Iterator[tuple[str, str]]:

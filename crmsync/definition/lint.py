@@ -268,7 +268,7 @@ def unsigned(definition: Definition, _: Circumstances) -> Found:
     """An agreement nobody signed is a proposal."""
     status = signature_status(definition)
     for role in status.missing:
-        changed = ", only an earlier content" if any(s.role == role for s in status.void) else ""
+        changed = " (an earlier signature is void)" if any(s.role == role for s in status.void) else ""
         yield (
             "definition.agreed_by",
             f"{role} has not signed this content{changed}; sign with `crmsync sign --role {role} --who EMAIL`",

@@ -101,7 +101,7 @@ def describe(definition: Definition) -> tuple[Section, ...]:
         Section("What sales promises", tuple(_sla(definition))),
         Section("Agreed exceptions", tuple(_campaign(item, definition) for item in definition.campaigns)),
         Section("Nurture tracks", tuple(_tracks(definition))),
-        Section("Contacts both teams agreed on", tuple(_example(item) for item in definition.examples)),
+        Section("Contacts both teams agreed on", tuple(example_line(item) for item in definition.examples)),
         Section("What the words mean", tuple(_glossary(definition))),
         Section("What we learnt", tuple(Line(text) for text in definition.terms.learnings)),
     ]
@@ -370,7 +370,8 @@ def _tracks(definition: Definition) -> Iterator[Line]:
         yield clause(lead[:1].upper() + lead[1:] if index == 0 else lead, track.when, definition)
 
 
-def _example(example: Example) -> Line:
+def example_line(example: Example) -> Line:
+    """Return an agreed example: its name, and what is given and expected below."""
     given = [f"{spaced(name)}: {_value(value)}" for name, value in example.facts.items()]
     given += [f"{event_label(name)} {span(age)} before" for name, age in example.events]
     given += [f"stage: {stage_label(example.stage)}"] if example.stage else []

@@ -1,0 +1,199 @@
+"""`check`, `definition`, `sign`, `new-definition`: the agreement by itself; no portal, store or token."""
+
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crmsync.cli import definition_render as render
+from crmsync.cli.output import json_option, print_json
+from crmsync.definition.check import Checkup, check
+from crmsync.definition.difference import compare, is_same_text
+from crmsync.definition.load import load
+from crmsync.definition.nouns import Definition
+from crmsync.definition.page import as_html
+from crmsync.definition.sentences import as_text
+from crmsync.definition.signing import ROLES, sign, signature_status
+from crmsync.errors import OperatorError, SettingsError
+from crmsync.settings import DefinitionSettings
+from crmsync.settings import load as load_settings
+
+if TYPE_CHECKING:
+    from crmsync.cli.session import Call
+
+EXAMPLES = ("b2b-saas", "breakfast-baskets")
+_STDIN = "-"
+_UNSOUND = OperatorError.exit_status
+
+
+def definition_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--definition`, given to the command as `file`: a path, `-`, or None for the one of the settings."""
+    option = click.option(
+        "--definition", "file", metavar="FILE", help="Definition [definition.path]; - is stdin."
+    )
+    return option(command)
+
+
+@click.command("check")
+@definition_option
+@json_option
+@click.pass_obj
+def check_command(call: "Call", file: str | None, *, as_json: bool) -> None:
+    """Check settings and definition: every error, lint, agreed examples."""
+    complaint = settings_complaint(call)
+    done = checkup(file or path_of(call))
+    if as_json:
+        print_json(render.checkup_document(done, complaint))
+    else:
+        render.print_checkup(done, complaint)
+    sys.exit(0 if done.is_sound and not complaint else _UNSOUND)
+
+
+@click.group("definition")
+def definition() -> None:
+    """Show the definition in sentences, or compare two."""
+
+
+@definition.command("show")
+@definition_option
+@click.option("--html", is_flag=True, help="A page to print and sign.")
+@json_option
+@click.pass_obj
+def show(call: "Call", file: str | None, *, html: bool, as_json: bool) -> None:
+    """Say in plain sentences what the definition says."""
+    shown = load_from(file or path_of(call))
+    if as_json:
+        print_json(render.definition_document(shown))
+    else:
+        click.echo(as_html(shown) if html else as_text(shown), nl=False)
+
+
+@definition.command("diff")
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@json_option
+def diff(old: str, new: str, *, as_json: bool) -> None:
+    """Say what changed in meaning from OLD to NEW; wording apart."""
+    before, after = load_from(old), load_from(new)
+    found = compare(before, after)
+    if as_json:
+        print_json(render.difference_document(before, after, found))
+    else:
+        render.print_differences(before, after, found, is_same=is_same_text(before, after))
+
+
+@click.command("sign")
+@definition_option
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--who", metavar="EMAIL", required=True, help="The person who agrees.")
+@json_option
+@click.pass_obj
+def sign_command(call: "Call", file: str | None, role: str, who: str, *, as_json: bool) -> None:
+    """Sign the definition's content, in its file; any change voids it."""
+    path = Path(file or path_of(call))
+    refuse_unsound(checkup(str(path)))
+    signed = sign(path, role=role, who=who, at=_now())
+    if as_json:
+        print_json(render.signatures_document(signed))
+    else:
+        render.print_signatures(signed, signature_status(signed), role)
+
+
+@click.command("new-definition")
+@click.argument("file", metavar="[FILE]", required=False)
+@click.option("--example", type=click.Choice(EXAMPLES), help="A shipped example instead of the starter.")
+@json_option
+@click.pass_obj
+def new_definition(call: "Call", file: str | None, example: str | None, *, as_json: bool) -> None:
+    """Write a commented starter definition; - writes to standard output."""
+    text = _shipped(example)
+    if file == _STDIN:
+        click.echo(text, nl=False)
+        return
+    path = Path(file or path_of(call))
+    _write_new(path, text)
+    if as_json:
+        print_json({"file": str(path), "example": example})
+    else:
+        click.echo(f"{path}: written, not signed by anybody\nNext: crmsync check --definition {path}")
+
+
+COMMANDS = (check_command, definition, sign_command, new_definition)
+
+
+# --- what the commands share
+
+
+def path_of(call: "Call") -> str:
+    """Return the definition's path by the settings; when those are wrong, by their default."""
+    config, overrides = call
+    try:
+        return str(load_settings(overrides, config=config).settings.definition.path)
+    except SettingsError:
+        return str(DefinitionSettings().path)
+
+
+def settings_complaint(call: "Call") -> str:
+    """Return what is wrong with the settings; "" when nothing is."""
+    config, overrides = call
+    try:
+        load_settings(overrides, config=config)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def checkup(file: str) -> Checkup:
+    """Check a file or standard input as of now."""
+    source = sys.stdin.buffer.read() if file == _STDIN else Path(file)
+    return check(source, name=_name(file), as_of=_now())
+
+
+def load_from(file: str) -> Definition:
+    """*Raises* DefinitionError with every problem."""
+    return load(sys.stdin.buffer.read() if file == _STDIN else Path(file), name=_name(file))
+
+
+def refuse_unsound(done: Checkup) -> None:
+    """*Raises* OperatorError: nobody signs what has errors or breaks an agreed example."""
+    if not done.is_sound:
+        broken = [f"{done.name}:{v.at.line}: example broken: {v.name}" for v in done.verdicts if not v.is_met]
+        said = "\n".join([*map(str, done.problems), *broken])
+        raise OperatorError(f"not signed:\n{said}", next_step="Run `crmsync check` and correct the file.")
+
+
+def _name(file: str) -> str:
+    return "<stdin>" if file == _STDIN else file
+
+
+def _now() -> Any:
+    from crmsync.app import utcnow  # the owner of the clock brings the whole program with it
+
+    return utcnow()
+
+
+def _shipped(example: str | None) -> str:
+    package = files("crmsync")
+    place = (
+        package / "definition" / "examples" / f"{example}.yaml"
+        if example
+        else package / "starter" / "definition.yaml"
+    )
+    return place.read_text(encoding="utf-8")
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        step = "Name another file; nothing was overwritten."
+        raise OperatorError(f"{path}: is there already.", next_step=step) from None
+    except OSError as error:
+        raise OperatorError(
+            f"{path}: cannot be written ({error.strerror}).", next_step="Name another file."
+        ) from None
