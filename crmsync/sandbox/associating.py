@@ -7,6 +7,7 @@ from crmsync.sandbox.call import Call
 from crmsync.sandbox.graph import Pair
 from crmsync.sandbox.kinds import PLAIN, PRIMARY, Kind
 from crmsync.sandbox.objects import batch_frame
+from crmsync.sandbox.primaries import settle_primary
 from crmsync.sandbox.store import Act
 from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer, not_found
 from crmsync.sandbox.world import World
@@ -14,7 +15,6 @@ from crmsync.sandbox.world import World
 MOST_READ = 1_000
 MOST_WRITTEN = 2_000
 PAGE = 500
-PRIMARY_COMPANY = "associatedcompanyid"
 
 
 class Associating:
@@ -26,42 +26,19 @@ class Associating:
     def connect(self, pair: Pair, id_: int, other: int, types: list[int], act: Act) -> None:
         """Associate with labels. The first company of a contact becomes its primary one."""
         graph = self._world.graph
-        had_primary = pair not in PRIMARY or graph.primary(pair[0], id_, pair[1]) is not None
         self._world.associate(pair, id_, other, act)
         for type_ in types:
             if type_ == PRIMARY.get(pair):
                 graph.make_primary(pair, id_, other)
             else:
                 graph.add_label(pair, id_, other, type_)
-        if pair == ("companies", "contacts"):
-            if graph.primary("contacts", other, "companies") is None:
-                graph.make_primary(("contacts", "companies"), other, id_)
-            self._follow_primary(other, act)
-        elif not had_primary and pair[1] == "companies" and graph.primary(pair[0], id_, pair[1]) is None:
-            graph.make_primary(pair, id_, other)
-        if pair == ("contacts", "companies"):
-            self._follow_primary(id_, act)
+        settle_primary(self._world, pair, (id_, other), act)
 
     def cut(self, pair: Pair, id_: int, other: int, act: Act) -> bool:
-        graph = self._world.graph
-        done = graph.cut(pair, id_, other)
-        contact = (
-            id_ if pair == ("contacts", "companies") else other if pair == ("companies", "contacts") else None
-        )
-        if done and contact is not None:
-            left = graph.to("contacts", contact, "companies")
-            if left and graph.primary("contacts", contact, "companies") is None:
-                graph.make_primary(("contacts", "companies"), contact, left[0])
-            self._follow_primary(contact, act)
+        done = self._world.graph.cut(pair, id_, other)
+        if done:
+            settle_primary(self._world, pair, (id_, other), act)
         return done
-
-    def _follow_primary(self, contact_id: int, act: Act) -> None:
-        """Keep `associatedcompanyid` the primary company; only that moves the contact's last change."""
-        record = self._world.shelf("contacts").live.get(contact_id)
-        primary = self._world.graph.primary("contacts", contact_id, "companies")
-        wanted = "" if primary is None else str(primary)
-        if record is not None and record.text(PRIMARY_COMPANY) != wanted:
-            self._world.change(record, {PRIMARY_COMPANY: wanted}, act)
 
 
 def read_batch(call: Call) -> Response:

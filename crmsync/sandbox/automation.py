@@ -6,6 +6,7 @@ from functools import partial
 
 from crmsync.sandbox.directory import Directory
 from crmsync.sandbox.kinds import ACTIVITY_NAMES
+from crmsync.sandbox.primaries import settle_primary
 from crmsync.sandbox.rules import STAGE, stage_move, stage_stamps
 from crmsync.sandbox.store import Act, Record, Source
 from crmsync.sandbox.times import SECOND, iso, read_instant
@@ -59,6 +60,9 @@ class Automation:
     def gone(self, record: Record, _how: str, act: Act, /) -> None:
         if record.kind.name in ACTIVITY_NAMES:
             self._roll_up_contacts_of(record, act.at_ms)
+        elif record.kind.name == "companies":
+            for contact in self._world.graph.to("companies", record.id, "contacts"):
+                settle_primary(self._world, ("contacts", "companies"), (contact, record.id), act)
         elif record.kind.name == "deals":
             for contact in self._world.graph.to("deals", record.id, "contacts"):
                 self._world.later(act.at_ms + self.pace.roll_up_ms, partial(self._count_deals, contact))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from crmsync.sandbox.kinds import PLAIN, PRIMARY
+from crmsync.sandbox.kinds import ONE_PRIMARY, PLAIN, PRIMARY
 
 Pair = tuple[str, str]
 _NONE: tuple[int, ...] = ()
@@ -76,7 +76,9 @@ class Graph:
             held.pop((id_, other), None)
 
     def make_primary(self, pair: Pair, id_: int, other: int) -> None:
-        """Move the label Primary of `id_` to `other`, in both directions."""
+        """Move the label Primary to this association, in both directions. Who can have only one loses the others."""
+        if pair not in ONE_PRIMARY:
+            pair, id_, other = (pair[1], pair[0]), other, id_
         here, back = PRIMARY[pair], PRIMARY.get(pair[::-1])
         for held in list(self.to(pair[0], id_, pair[1])):
             self.drop_label(pair, id_, held, here)

@@ -73,6 +73,11 @@ PRIMARY = {
 }
 """The label Primary. *Source*: portal facts, section 5.2."""
 
+ONE_PRIMARY = frozenset(
+    {("contacts", "companies"), ("deals", "companies"), ("leads", "contacts"), ("leads", "companies")}
+)
+"""From here to there only one can be primary; the way back any number."""
+
 _PLAIN = {
     ("contacts", "companies"): 279,
     ("companies", "contacts"): 280,

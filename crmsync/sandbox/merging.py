@@ -1,7 +1,8 @@
 """Merge and erase: two records become a new one; a person is forgotten."""
 
 from crmsync.sandbox.call import Call, find
-from crmsync.sandbox.kinds import PRIMARY, Kind
+from crmsync.sandbox.kinds import ONE_PRIMARY, PRIMARY, Kind
+from crmsync.sandbox.primaries import PRIMARY_COMPANY, follow_primary, primary_company
 from crmsync.sandbox.rendering import asked_names, record_json
 from crmsync.sandbox.rules import STAGE
 from crmsync.sandbox.store import Act, Record, Source, Version
@@ -46,7 +47,10 @@ def merge_records(world: World, primary: Record, other: Record, act: Act) -> Rec
         world.note(old, act, after=f"merged into {merged.id}")
         _move_associations(world, kind, old.id, merged.id)
     if kind.name == "contacts":
-        _settle_primary(world, merged)
+        merged.own[PRIMARY_COMPANY] = primary_company(world, merged.id)
+    elif kind.name == "companies":
+        for contact in world.linked("companies", merged.id, "contacts"):
+            follow_primary(world, contact, act)
     shelf.claim_all(merged)
     for watcher in world.watchers:
         watcher.merged((primary.id, other.id), merged, act)
@@ -93,14 +97,8 @@ def _move_associations(world: World, kind: Kind, old: int, new: int) -> None:
         for type_ in types:
             if type_ != PRIMARY.get(pair):
                 graph.add_label(pair, new, other, type_)
-            elif graph.primary(pair[0], new, pair[1]) is None:
+            elif pair not in ONE_PRIMARY or graph.primary(pair[0], new, pair[1]) is None:
                 graph.make_primary(pair, new, other)
-
-
-def _settle_primary(world: World, merged: Record) -> None:
-    primary = world.graph.primary("contacts", merged.id, "companies")
-    if primary is not None:
-        merged.own["associatedcompanyid"] = str(primary)
 
 
 def gdpr_delete(call: Call) -> Response:
