@@ -1,0 +1,54 @@
+"""Seeds -> which of them break a guarantee: `python tests/simulation/run.py --seeds 200`."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.simulation.days import Simulation
+from tests.simulation.guarantees import broken
+
+_SHOWN = 8
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20, help="how many seeds, from --seed on")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--days", type=int, default=4)
+    parser.add_argument("--verbose", action="store_true", help="tell what each cycle did")
+    given = parser.parse_args()
+    failing, totals, began = [], Counter[str](), time.perf_counter()
+    for seed in range(given.seed, given.seed + given.seeds):
+        simulation, found = simulate(seed, given.days, verbose=given.verbose)
+        totals.update(
+            cycles=simulation.cycles, crashes=simulation.reaper.crashes, races=simulation.witness.races,
+            writes=simulation.witness.writes, requests=len(simulation.portal.log),
+            faults=sum(simulation.portal.faults.struck.values()), acts=sum(simulation.people.done.values()),
+        )  # fmt: skip
+        if found:
+            failing.append(seed)
+            print(f"seed {seed}: {len(found)} broken; {simulation.temper}")
+            for one in found[:_SHOWN]:
+                print(f"    {one}")
+            print(f"    replay: python tests/simulation/run.py --seed {seed} --seeds 1 --days {given.days} --verbose")
+            sys.stdout.flush()
+    took = time.perf_counter() - began
+    print(f"{given.seeds} seeds of {given.days} days in {took:.0f} s: {dict(totals)}; failing: {failing or 'none'}")
+    return 1 if failing else 0
+
+
+def simulate(seed: int, days: int, *, verbose: bool = False) -> tuple[Simulation, list[str]]:
+    """Live through one seed and say what broke."""
+    with tempfile.TemporaryDirectory(prefix="crmsync-simulation-") as folder:
+        simulation = Simulation(seed, Path(folder), verbose)
+        simulation.run(days)
+        return simulation, broken(simulation)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
