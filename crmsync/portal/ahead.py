@@ -2,28 +2,41 @@
 A long list -> its pages, several parts of it side by side, so that one stream can use the whole budget.
 
 HubSpot lists by id, and `after` is an id: a list can be entered anywhere. A list that proves long is cut into ranges
-of ids; the next page of each is fetched while the cycle works on another. A page's `after` then holds where every
-range goes on ("~" before it), so an interrupted list is resumed from its last page all the same. Pages come in the
-order of ids within a range only.
+of about as many ids each, found by a few searches that only count. The next page of each is fetched while the cycle
+works on another. A page's `after` then holds where every range goes on ("~" before it), so an interrupted list is
+resumed from its last page all the same. Pages come in the order of ids within a range only.
 """
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import sqrt
 from threading import Lock
+from typing import Protocol
 
 from crmsync.model import Page
 from crmsync.portal.shapes import broken_answer
 
 LONG_PAGES = 20
 """So many pages are read in a row before a list counts as long: short ones cost no request more."""
-_SMALLEST_RANGE = 500
+_SMALLEST_PART = 2_000
+_NEAR = 0.1
+_MOST_LOOKS = 12
 _KEPT_S = 120.0
 _THREADS = 16
 _MARK = "~"
 
 Read = Callable[[str | None], Page]
-Highest = Callable[[], int | None]
+
+
+class Census(Protocol):
+    """Rough numbers of a list. Nothing but the place of the cuts depends on them, so they may lag or be wrong."""
+
+    def highest(self) -> tuple[int, int]:
+        """Tell the highest id and how many there are."""
+
+    def below(self, object_id: int) -> int:
+        """Count the ids below this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +64,22 @@ class ReadAhead:
         self._fetched: dict[tuple[str, int], _Fetched] = {}
         self._pool: ThreadPoolExecutor | None = None
 
-    def page(self, name: str, after: str | None, read: Read, highest: Highest) -> Page:
+    def page(self, name: str, after: str | None, read: Read, census: Census) -> Page:
         """
         Read the page at `after`.
 
         Args:
             name: which list.
             read: reads one page at an id. *Raises* PortalError.
-            highest: asks for the highest id there is, about; None: nobody knows.
+            census: asked once a list proves long.
         """
         if after is None or not after.startswith(_MARK):
-            return self._one_after_the_other(name, after, read, highest)
+            return self._one_after_the_other(name, after, read, census)
         ranges = parse(after)
         for one in ranges[1 : self._width]:
             self._fetch(name, one.start, read)
         page, rest = _within(self._taken(name, ranges[0].start, read), ranges[0])
         left = [*ranges[1:], *([rest] if rest is not None else [])]
-        left = _shared_out(left, self._width)
         for one in left[: self._width]:
             self._fetch(name, one.start, read)
         return replace(page, after=spell(left) if left else None)
@@ -76,17 +88,15 @@ class ReadAhead:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _one_after_the_other(self, name: str, after: str | None, read: Read, highest: Highest) -> Page:
+    def _one_after_the_other(self, name: str, after: str | None, read: Read, census: Census) -> Page:
         with self._lock:
             in_a_row = 0 if after is None else self._in_a_row.get(name, 0)
             self._in_a_row[name] = in_a_row + 1
         page = read(after)
-        if self._width < 2 or in_a_row + 1 < LONG_PAGES or page.after is None or not page.after.isdecimal():
+        if self._width < 2 or in_a_row + 1 != LONG_PAGES or page.after is None or not page.after.isdecimal():
             return page
-        top, start = highest(), int(page.after)
-        if top is None or top - start < self._width * _SMALLEST_RANGE:
-            return page
-        return replace(page, after=spell(_shared_out([Range(start, top), Range(top, None)], self._width)))
+        ranges = _cut(int(page.after), (in_a_row + 1) * 100, self._width, census)
+        return replace(page, after=spell(ranges)) if len(ranges) > 1 else page
 
     def _fetch(self, name: str, start: int, read: Read) -> "Future[Page]":
         """Have a page read, once; one that was read long ago is read again."""
@@ -142,23 +152,35 @@ def _start(after: str) -> int:
     raise broken_answer("a list page goes on at something that is not an id")
 
 
-def _shared_out(ranges: list[Range], width: int) -> list[Range]:
-    """
-    Halve the longest range until there is one for each reader: ids are not spread evenly, so ranges end early.
+def _cut(start: int, done: int, width: int, census: Census) -> list[Range]:
+    """Cut what is left of a list into parts of about as many ids each."""
+    top, total = census.highest()
+    parts = min(width, (total - done) // _SMALLEST_PART)
+    if parts < 2 or top <= start:
+        return [Range(start, None)]
+    size = (total - done) / parts
+    cuts = [start]
+    known = (start, done)
+    for part in range(1, parts):
+        known = _find(done + size * part, size * _NEAR, known, (top, total), census)
+        if known[0] > cuts[-1]:
+            cuts.append(known[0])
+    return [Range(one, end) for one, end in zip(cuts, [*cuts[1:], None], strict=True)]
 
-    The open end of the list comes last, so that what is created meanwhile is still met.
-    """
-    shared = [one for one in ranges if one.end is not None]
-    open_end = [one for one in ranges if one.end is None]
-    while 0 < len(shared) < width:
-        longest = max(shared, key=_length)
-        if longest.end is None or _length(longest) < 2 * _SMALLEST_RANGE:
+
+def _find(
+    wanted: float, near: float, low: tuple[int, int], high: tuple[int, int], census: Census
+) -> tuple[int, int]:
+    """Find an id below which there are about so many; return it with the number below it."""
+    for look in range(_MOST_LOOKS):
+        span, count = high[0] - low[0], high[1] - low[1]
+        if span < 2 or count <= 0:
             break
-        middle = (longest.start + longest.end) // 2
-        shared[shared.index(longest)] = Range(longest.start, middle)
-        shared.append(Range(middle, longest.end))
-    return shared + open_end
-
-
-def _length(one: Range) -> int:
-    return 0 if one.end is None else one.end - one.start
+        # ids may be spread evenly, lie in heaps, or have one straggler far out: try a guess for each
+        guesses = (span * (wanted - low[1]) / count, sqrt(span), span / 2)
+        middle = low[0] + max(1, min(span - 1, round(guesses[look % len(guesses)])))
+        found = (middle, census.below(middle))
+        if abs(found[1] - wanted) <= near:
+            return found
+        low, high = (found, high) if found[1] < wanted else (low, found)
+    return low

@@ -50,7 +50,7 @@ class Reader:
         if archived:
             return read(after)
         name = f"{kind.value} {','.join(properties)} {','.join(associations)}"
-        return self._ahead.page(name, after, read, partial(self._highest, kind))
+        return self._ahead.page(name, after, read, Counting(self._client, kind))
 
     def close(self) -> None:
         self._ahead.close()
@@ -111,20 +111,6 @@ class Reader:
             rows = self._with_values(kind, rows, needed)
         snapshots, unreadable = self._taken(kind, rows, properties, associations)
         return Page(tuple(snapshots), next_after(answer.get("paging"), after), unreadable)
-
-    def _highest(self, kind: Kind) -> int | None:
-        """Ask search for the highest id; it may lag, so nothing depends on it but where a list is cut."""
-        body = {
-            "filterGroups": [],
-            "sorts": [{"propertyName": _ID, "direction": "DESCENDING"}],
-            "properties": [_ID],
-            "limit": 1,
-        }
-        try:
-            found = self._client.search(kind.value, body).json["results"]
-            return int(an_id(a_map(found[0], "a hit").get("id"), "its id")) if found else None
-        except (Unreadable, Rejected):
-            return None
 
     def _reading(self, kind: Kind, found: Found, properties: Sequence[str]) -> Reading:
         snapshots: dict[str, Snapshot] = {}
@@ -193,6 +179,36 @@ class Reader:
                 for one in snapshots
             ]
         return snapshots
+
+
+class Counting:
+    """Counts a kind's ids by searches that bring one hit; a search that is refused or unreadable counts none."""
+
+    def __init__(self, client: Client, kind: Kind) -> None:
+        self._client = client
+        self._kind = kind
+
+    def highest(self) -> tuple[int, int]:
+        found, total = self._look([])
+        return found, total
+
+    def below(self, object_id: int) -> int:
+        return self._look([{"propertyName": _ID, "operator": "LT", "value": str(object_id)}])[1]
+
+    def _look(self, filters: Sequence[Mapping[str, str]]) -> tuple[int, int]:
+        body = {
+            "filterGroups": [{"filters": list(filters)}] if filters else [],
+            "sorts": [{"propertyName": _ID, "direction": "DESCENDING"}],
+            "properties": [_ID],
+            "limit": 1,
+        }
+        try:
+            answer = self._client.search(self._kind.value, body).json
+            hit = a_map(answer["results"][0], "a hit") if answer["results"] else {"id": 0}
+            total = answer.get("total")
+            return int(an_id(hit.get("id"), "its id")), total if isinstance(total, int) else 0
+        except (Unreadable, Rejected):
+            return 0, 0
 
 
 def _window(kind: Kind, since: datetime, until: datetime, last: int) -> Mapping[str, Any]:
