@@ -174,6 +174,8 @@ class Doorway:
 
     def _add_headers(self, headers: MutableHeaders, request: Request, fresh: bool) -> None:  # noqa: FBT001 - private
         is_secure = request.url.scheme == "https"
+        if request.url.path.startswith("/static/"):
+            headers.setdefault("cache-control", "public, max-age=86400")  # their addresses change with them
         for name, value in protection.security_headers(is_secure=is_secure).items():
             headers.setdefault(name, value)
         if fresh and "set-cookie" not in headers and headers.get("content-type", "").startswith("text/html"):

@@ -32,6 +32,15 @@ def _may_look(ask: Ask) -> bool:
     is_local = request.client is not None and is_loopback(request.client.host)
     if is_local and is_loopback(host_of(request.headers.get("host", ""))):
         return True
-    if scheme.casefold() != "bearer" or ask.throttle.admit(request.client.host if request.client else ""):
+    return scheme.casefold() == "bearer" and _is_token(ask, token.strip())
+
+
+def _is_token(ask: Ask, given: str) -> bool:
+    """Compare a token; a wrong one counts as a guess, like one typed into the form."""
+    peer = ask.request.client.host if ask.request.client else ""
+    if ask.throttle.admit(peer):
         return False
-    return same(token.strip(), ask.config.token)
+    is_right = same(given, ask.config.token)
+    if not is_right:
+        ask.throttle.note_failure(peer)
+    return is_right
