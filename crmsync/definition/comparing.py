@@ -187,7 +187,8 @@ def _pairs(
 ) -> Iterator[tuple[_Key, Condition | None, Condition | None]]:
     """Yield parts that differ, each beside what took its place; where both have but one part, these two."""
     if len(was) == len(now) == 1:
-        yield next(iter(now)), *was.values(), *now.values()
+        (left,), ((key, right),) = was.values(), now.items()
+        yield key, left, right
         return
     for key in dict.fromkeys((*was, *now)):
         if not _is_same(was.get(key), now.get(key)):

@@ -18,7 +18,7 @@ from crmsync.definition.text import instant, micros
 from crmsync.errors import OperatorError
 
 ROLES = ("marketing", "sales")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+@-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+")  # an address needs no quotes
 _BOM = "\ufeff"
 
 
@@ -89,8 +89,7 @@ def signed_text(text: str, signature: Signature) -> str:
         return bom + _with_item(body, agreed, signature)
     if agreed is not None:
         start, end = agreed.start_mark.index, agreed.end_mark.index
-        space = "" if body[:start].endswith(" ") else " "
-        return bom + body[:start] + f"{space}[{_flow(signature)}]" + body[end:]
+        return bom + body[:start] + f"[{_flow(signature)}]" + body[end:]
     return bom + _with_key(body, head, signature)
 
 
