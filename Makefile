@@ -16,11 +16,12 @@ demo: $(VENV)/.runtime ## the main job on a portal on this machine
 test: $(VENV)/.dev ## all tests
 	@$(BIN)/python -m pytest -q
 
-check: $(VENV)/.dev ## what CI runs: lint, types, architecture, tests
+check: $(VENV)/.dev ## what CI runs: lint, types, architecture, image, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m pytest -q
 
 bench: $(VENV)/.dev ## benchmarks: figures and ratios, no verdicts

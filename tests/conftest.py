@@ -75,3 +75,12 @@ def postgres_url(postgres: Postgres) -> str:
 def store_url(request: pytest.FixtureRequest) -> str:
     """An empty database of either sort."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """In CI nothing may skip: a part that could not run there was not proved."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped and os.environ.get("CI"):
+        terminalreporter.section("skipped in CI")
+        terminalreporter.line(f"{len(skipped)} tests were skipped; CI counts that as a failure")
+        terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED

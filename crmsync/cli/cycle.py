@@ -1,6 +1,7 @@
 """`plan`, `apply`, `sync`, `plans`, `approve`, `reject`: a cycle by hand, and what people decide about plans."""
 
 import sys
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 from crmsync.app import App
 from crmsync.cli import plan_render, render
 from crmsync.cli.asking import this_user
-from crmsync.cli.output import console, json_option, print_json, table
+from crmsync.cli.output import console, json_option, print_json, table, watched
 from crmsync.cli.session import Call, session
 from crmsync.cycle.engine import Summary
 from crmsync.errors import OperatorError, PlanParked
@@ -28,7 +29,7 @@ def sync(call: Call, *, as_json: bool) -> None:
     """Pull what changed, plan, guard and write: one cycle."""
     with session(call) as app:
         app.check_signatures()
-        with app.engine() as engine:
+        with app.engine() as engine, watched(_progress(app)):
             summary = engine.sync()
         _report(app, summary, as_json=as_json)
     sys.exit(_status(summary))
@@ -40,7 +41,7 @@ def sync(call: Call, *, as_json: bool) -> None:
 def plan(call: Call, *, as_json: bool) -> None:
     """Pull and show what would be written; write nothing."""
     with session(call) as app:
-        with app.engine(writes=False) as engine:
+        with app.engine(writes=False) as engine, watched(_progress(app)):
             summary = engine.plan()
         changes = list(chain.from_iterable(app.store.plans.changes(summary.plan.id))) if summary.plan else []
         if as_json:
@@ -60,7 +61,7 @@ def apply(call: Call, plan_id: str, *, as_json: bool) -> None:
     """Do exactly what PLAN shows, where the portal still shows what it saw."""
     with session(call) as app:
         app.check_signatures()
-        with app.engine() as engine:
+        with app.engine() as engine, watched(_progress(app)):
             summary = engine.apply(PlanId(plan_id))
         _report(app, summary, as_json=as_json)
     sys.exit(_status(summary))
@@ -113,6 +114,20 @@ def _decide(call: Call, plan_id: str, status: PlanStatus, who: str, *, as_json: 
         print_json({"plan": decided.id, "status": decided.status.value, "who": who})
     else:
         click.echo(f"{decided.id} is {decided.status.value}.")
+
+
+def _progress(app: App) -> Callable[[], str]:
+    """Say how far it has come: what the mirror holds, what is due, what the trail has."""
+
+    def now() -> str:
+        requests = app.gateway.traffic().requests
+        mirror, trail = app.store.mirror, app.store.trail
+        return (
+            f"{requests} requests, {mirror.size()} contacts mirrored, {mirror.due_count()} due, "
+            f"{trail.head().seq} audit entries"
+        )
+
+    return now
 
 
 def _report(app: App, summary: Summary, *, as_json: bool) -> None:

@@ -40,7 +40,10 @@ def demo(*, contacts: int, seed: int, port: int) -> None:
     from crmsync.sandbox import Lag, Sandbox
 
     out = console()
-    with Sandbox(contacts, seed=seed, limits=False, lag=Lag(0, 0, 0.0)) as sandbox, _app(sandbox, port) as app:
+    with (
+        Sandbox(contacts, seed=seed, limits=False, lag=Lag(0, 0, 0.0)) as sandbox,
+        _app(sandbox, port) as app,
+    ):
         sandbox.settle()
         _tell(out, app, sandbox)
         _offer_pages(out, app)
@@ -57,22 +60,26 @@ def _tell(out: Console, app: "App", sandbox: "Sandbox") -> None:
     _show_plan(out, app, planned)
 
     _title(out, 3, "The writes: each with its intent in the audit trail first", "crmsync sync")
-    with app.engine() as engine:
-        render.print_summary(out, engine.sync(), app.gateway.traffic().requests)
+    _sync(out, app)
 
     _title(out, 4, "A second cycle: nothing changed, so nothing is written", "crmsync sync")
-    with app.engine() as engine:
-        render.print_summary(out, engine.sync(), app.gateway.traffic().requests)
+    _sync(out, app)
 
     contact, email = _somebody(app, sandbox)
     _title(out, 5, f"Contact {contact} submits the form “{_FORM}”", "crmsync sync")
     sandbox.edits.submit(_FORM, email)
     sandbox.settle()
-    with app.engine() as engine:
-        render.print_summary(out, engine.sync(), app.gateway.traffic().requests)
+    _sync(out, app)
 
     _title(out, 6, "Why?", f"crmsync explain {contact}")
     _explain(out, app, contact)
+
+
+def _sync(out: Console, app: "App") -> None:
+    before = app.gateway.traffic().requests
+    with app.engine() as engine:
+        summary = engine.sync()
+    render.print_summary(out, summary, app.gateway.traffic().requests - before)
 
 
 def _show_plan(out: Console, app: "App", summary: "Summary") -> None:

@@ -1,13 +1,16 @@
 """How commands print: exactly one JSON document with --json, tables of at most 80 columns without."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 import orjson
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -49,6 +52,22 @@ def _shown(one: str) -> str:
     if one.isprintable() or one == "\n":
         return one
     return " " if one.isspace() else "\ufffd"
+
+
+@contextmanager
+def watched(describe: Callable[[], str]) -> Iterator[None]:
+    """Show on a terminal how far long work has come; `describe` is asked a few times a second. Quiet in a pipe."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    spinner = Spinner("dots", text="")
+
+    def now() -> Spinner:
+        spinner.update(text=describe())
+        return spinner
+
+    with Live(get_renderable=now, console=Console(stderr=True), refresh_per_second=4, transient=True):
+        yield
 
 
 def progress() -> Progress:

@@ -99,13 +99,13 @@ def _scopes(app: App) -> Check:
 
 
 def _own_properties(app: App) -> Check:
+    """Missing ones are the next step, not a problem; one that cannot be written is."""
     problems = app.gateway.schema.problems()
-    text = "; ".join(f"{name}: {why}" for name, why in problems.items())
-    return Check(
-        "own properties",
-        f"{len(OWN) - len(problems)} of {len(OWN)} writable",
-        text and f"{text}. Next: crmsync setup",
-    )
+    there = app.gateway.schema.definitions(Kind.CONTACT)
+    blocked = [f"{name}: {why}" for name, why in problems.items() if name in there]
+    missing = [name for name in problems if name not in there]
+    found = f"{len(OWN) - len(problems)} of {len(OWN)} there and writable"
+    return Check("own properties", found + ("; next: crmsync setup" if missing else ""), "; ".join(blocked))
 
 
 def _definition(app: App) -> list[Check]:
