@@ -20,7 +20,8 @@ from crmsync.model import (
     RunId,
     Stage,
 )
-from crmsync.store.reading import AuditFilter, Count, Head, RunLine, StageMove
+from crmsync.store.filtering import AuditFilter
+from crmsync.store.reading import Count, Head, RunLine, StageMove
 from crmsync.store.verify import Verified
 
 

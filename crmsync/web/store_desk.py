@@ -36,8 +36,9 @@ from crmsync.model import (
     RunId,
 )
 from crmsync.store import Store
+from crmsync.store.filtering import AuditFilter
 from crmsync.store.life import life
-from crmsync.store.reading import AuditFilter, Head, RunLine
+from crmsync.store.reading import Head, RunLine
 from crmsync.store.verify import Verified
 from crmsync.web.desk import ContactView, DefinitionVersion, DefinitionView, Funnel, PlanReview, Step, Today
 from crmsync.web.review import reviewed

@@ -10,7 +10,7 @@ import structlog
 
 from crmsync.errors import SettingsError, StoreError
 from crmsync.sandbox import ManualClock
-from crmsync.store.reading import AuditFilter
+from crmsync.store.filtering import AuditFilter
 from crmsync.web import WebConfig
 from crmsync.web.store_desk import Daemon
 from tests.edge.web_desk import EMAIL, MARKUP, NOW, PLAN, RUN, Visit, visit

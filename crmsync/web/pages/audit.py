@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 
 from crmsync.model import ContactId, RunId
-from crmsync.store.reading import AuditFilter
+from crmsync.store.filtering import AuditFilter
 from crmsync.web.arithmetic import Arithmetic, arithmetic
 from crmsync.web.asking import Ask, not_here
 
