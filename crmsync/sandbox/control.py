@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.sandbox.access import SCOPES, App
 from crmsync.sandbox.kinds import BY_NAME
-from crmsync.sandbox.rules import RequiredWhen
+from crmsync.sandbox.rules import Bound, RequiredWhen
 from crmsync.sandbox.times import iso
 from crmsync.sandbox.webhooks import Subscription
 from crmsync.sandbox.wire import ApiError, Body, Request, Response, an_object, answer, not_found
@@ -162,13 +162,18 @@ def _token(portal: "Portal", body: Body) -> None:
 
 
 def _rules(portal: "Portal", body: Body) -> None:
-    """What an administrator decides: `allow_backward`, `required`, `read_only`, `search_body_limit`."""
+    """What an administrator decides: see Settings in rules.py; and `search_body_limit`."""
     settings = portal.settings
     settings.allow_backward = bool(body.get("allow_backward", settings.allow_backward))
     if "required" in body:
         settings.required = [
             RequiredWhen(one.get("kind", "contacts"), one["name"], one["value"], tuple(one["needs"]))
             for one in body["required"]
+        ]
+    if "bounds" in body:
+        settings.bounds = [
+            Bound(one.get("kind", "contacts"), one["name"], float(one["least"]), float(one["most"]))
+            for one in body["bounds"]
         ]
     if "read_only" in body:
         settings.frozen = {(one.get("kind", "contacts"), one["name"]) for one in body["read_only"]}

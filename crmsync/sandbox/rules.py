@@ -40,6 +40,16 @@ class RequiredWhen:
     needs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An administrator's validation rule: a number lies between the two, or no write takes it."""
+
+    kind: str
+    name: str
+    least: float
+    most: float
+
+
 @dataclass(slots=True)
 class Settings:
     """
@@ -54,6 +64,7 @@ class Settings:
     allow_backward: bool = False
     required: list[RequiredWhen] = field(default_factory=list)
     frozen: set[tuple[str, str]] = field(default_factory=set)
+    bounds: list[Bound] = field(default_factory=list)
     max_text: int = MAX_TEXT
     mixed_status: int = 207
 
@@ -100,9 +111,7 @@ class Validator:
             )
         match one.type:
             case "number":
-                return (
-                    text if _NUMBER.fullmatch(text) else _bad("INVALID_INTEGER", one, text, "a valid number")
-                )
+                return self._number(one, text)
             case "date":
                 return read_day(text) or _bad("INVALID_DATE", one, text, "a date at midnight UTC")
             case "datetime":
@@ -124,6 +133,16 @@ class Validator:
                 )
             case _:
                 return text
+
+    def _number(self, one: Property, text: str) -> str | Problem:
+        if not _NUMBER.fullmatch(text):
+            return _bad("INVALID_INTEGER", one, text, "a valid number")
+        for bound in self._settings.bounds:
+            if (bound.kind, bound.name) == (self._kind, one.name) and not bound.least <= float(
+                text
+            ) <= bound.most:
+                return _bad("VALIDATION_RULE", one, text, f"between {bound.least:g} and {bound.most:g}")
+        return text
 
     def _choice(self, one: Property, text: str, record: Record | None) -> str | Problem:
         if one.refers_to or not one.options:

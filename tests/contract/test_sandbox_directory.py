@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
 
 from crmsync.sandbox import Body
+from crmsync.sandbox.faults import KINDS
 from tests.contract.sandbox_api import CONTACTS, START, Api, an_api, ms, where
 
 DEMO = "b7c1d2e3-0001-4a6b-9c00-5f0e00000001"
@@ -283,3 +286,11 @@ def test_the_seeded_company_has_everything_that_makes_life_hard() -> None:
     assert any(one.text("hs_additional_emails") for one in contacts)
     assert employees & {"1,200", "ca. 50", "50-100"}
     assert max(one.updated_ms for one in contacts) < ms(datetime(2026, 11, 22, 12, 0, tzinfo=UTC))
+
+
+def test_the_page_about_the_sandbox_names_every_control_edit_and_fault() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sandbox.md").read_text()
+    offered = an_api().get("/_sandbox")
+    words = set(re.findall(r"`(\w+)`", page))
+
+    assert {*offered["change"], *offered["edits"], *KINDS} <= words

@@ -357,3 +357,14 @@ def test_23_properties_that_exist_are_reported_one_by_one() -> None:
     assert v3.status == 207
     assert [one["name"] for one in v3.json()["results"]] == ["crmsync_fit"]
     assert [one["context"]["name"] for one in v3.json()["errors"]] == [["email"], ["Bad-Name"]]
+
+
+def test_16_an_administrators_rule_can_bound_a_number() -> None:
+    api = an_api()
+    api.post("/_sandbox/rules", {"bounds": [{"name": "associatedcompanyid", "least": 0, "most": 100}]})
+    low, high = (
+        api.ask("POST", CONTACTS, {"properties": {"associatedcompanyid": value}}) for value in ("100", "101")
+    )
+
+    assert (low.status, high.status) == (201, 400)
+    assert high.json()["errors"][0]["code"] == "VALIDATION_RULE"
