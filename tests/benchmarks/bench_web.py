@@ -90,7 +90,7 @@ def fill(
         END,
         ref,
         PlanStatus.PARKED,
-        Tally(contacts, 500, seq and 500),
+        Tally(contacts),
         ("Too many.",),
         "d",
     )
