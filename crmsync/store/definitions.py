@@ -79,9 +79,7 @@ class Definitions:
 
 def _activations() -> sa.Select[tuple[str, str]]:
     a = t.audit.c
-    return sa.select(a.definition, a.at).where(
-        a.kind == "definition.activated", sa.literal_column(t.RARE_KIND), a.definition.is_not(None)
-    )
+    return sa.select(a.definition, a.at).where(a.kind == "definition.activated", a.definition.is_not(None))
 
 
 def _kept(conn: Connection, row: t.Row) -> KeptDefinition:

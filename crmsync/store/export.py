@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
-import sqlalchemy as sa
 
-from crmsync.store import tables as t
+from crmsync.store import filtering
 from crmsync.store.audit import COLUMNS
 from crmsync.store.canonical import canonical
 from crmsync.store.database import Database
-from crmsync.store.reading import AuditFilter, conditions
+from crmsync.store.filtering import AuditFilter
+from crmsync.store.reading import rows_of
 
 _ENTRIES_A_PAGE = 2_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
@@ -20,20 +20,19 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what foll
 
 def objects(database: Database, where: AuditFilter) -> Iterator[dict[str, Any]]:
     """Yield entries with the keys in the order of architecture, section 7."""
-    a = t.audit.c
     last = 0
     while True:
         with database.read() as conn:
-            query = sa.select(*(a[name] for name in COLUMNS)).where(a.seq > last, *conditions(conn, where))
-            rows = conn.execute(query.order_by(a.seq).limit(_ENTRIES_A_PAGE)).all()
+            seqs = filtering.oldest(conn, where, after=last, limit=_ENTRIES_A_PAGE)
+            rows = list(rows_of(conn, seqs))
         if not rows:
             return
         for row in rows:
-            entry = dict(zip(COLUMNS, row, strict=True))
+            entry = {name: row[name] for name in COLUMNS}
             for name in ("definition", "reason"):
                 entry[name] = None if entry[name] is None else orjson.loads(entry[name])
             yield entry
-        last = rows[-1].seq
+        last = seqs[-1]
 
 
 def json_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

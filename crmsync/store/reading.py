@@ -9,40 +9,26 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import STAGE, ContactId, Draft, Entry, RunId
+from crmsync.model import STAGE, Draft, Entry, RunId
+from crmsync.store import filtering
 from crmsync.store import tables as t
-from crmsync.store.audit import CLOCK_WENT_BACK, OUTCOMES
+from crmsync.store.audit import OUTCOMES
 from crmsync.store.canonical import FIRST_PREV
 from crmsync.store.compact import definition_from
-from crmsync.store.contacts import family
+from crmsync.store.database import chunks
+from crmsync.store.filtering import EVERYTHING, AuditFilter
 from crmsync.store.instants import from_text, to_text
 
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """
-    Which entries; None lets everything pass.
-
-    Attributes:
-        contact: an id; the entries of contacts merged with it belong to it.
-        kind: `change.applied`, or a family of kinds with a dot at its end: `change.`.
-        definition: the version, id or sha256 of a definition.
-        since, until: appended in [since, until).
-    """
-
-    contact: ContactId | None = None
-    kind: str | None = None
-    cause: str | None = None
-    property: str | None = None
-    actor: str | None = None
-    definition: str | None = None
-    run: RunId | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
+__all__ = [
+    "EVERYTHING",
+    "AuditFilter",
+    "Count",
+    "Head",
+    "RunLine",
+    "StageMove",
+]  # what pages and commands ask with
 
 _STAGE_CHANGES = ("change.applied", "change.foreign")
-EVERYTHING = AuditFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,62 +80,22 @@ class StageMove:
 def entries(
     conn: Connection, where: AuditFilter, *, before: int | None, after: int | None, limit: int
 ) -> tuple[Entry, ...]:
-    a = t.audit.c
-    query = sa.select(t.audit).where(*conditions(conn, where)).limit(limit)
-    if before is not None:
-        query = query.where(a.seq < before)
     if after is None:
-        return tuple(entry_from(row) for row in conn.execute(query.order_by(a.seq.desc())).mappings())
-    rows = conn.execute(query.where(a.seq > after).order_by(a.seq)).mappings().all()
-    return tuple(entry_from(row) for row in reversed(rows))
+        seqs = filtering.newest(conn, where, before=before, limit=limit)
+    else:
+        seqs = filtering.oldest(conn, where, after=after, limit=limit)
+        seqs = [seq for seq in reversed(seqs) if before is None or seq < before]
+    return tuple(entry_from(row) for row in rows_of(conn, sorted(seqs, reverse=True)))
 
 
-def conditions(conn: Connection, where: AuditFilter) -> list[sa.ColumnElement[bool]]:
+def rows_of(conn: Connection, seqs: Sequence[int]) -> Iterator[t.Row]:
+    """Yield whole rows in the order of their numbers as given."""
     a = t.audit.c
-    found: list[sa.ColumnElement[bool]] = []
-    if where.contact is not None:
-        found += [a.id.in_(family(conn, where.contact)), a.object == "contact"]
-    if where.kind is not None:
-        found += _of_kind(conn, where.kind)
-    if where.definition is not None:
-        found.append(_of_definition(conn, where.definition))
-    if where.actor is not None:
-        found.append(a.actor == where.actor)
-        found += [sa.literal_column(t.OTHERS)] if where.actor != "crmsync" else []
-    for column, value in (
-        (a.cause, where.cause),
-        (a.property, where.property),
-        (a.run, where.run),
-    ):
-        if value is not None:
-            found.append(column == value)
-    return [*found, *_between(conn, where.since, where.until)]
-
-
-def _between(
-    conn: Connection, since: datetime | None, until: datetime | None
-) -> list[sa.ColumnElement[bool]]:
-    """
-    Turn instants into bounds of seq, so that the newest entries are found without sorting all of them.
-
-    Entries are in the order of their instants unless the clock once went back: then the instants themselves count.
-    """
-    a = t.audit.c
-    disorder = conn.scalar(sa.select(t.meta.c.key).where(t.meta.c.key == CLOCK_WENT_BACK)) is not None
-    found: list[sa.ColumnElement[bool]] = []
-    for instant, is_since in ((since, True), (until, False)):
-        if instant is None:
-            continue
-        text = to_text(instant)
-        if disorder:
-            found.append(a.at >= text if is_since else a.at < text)
-            continue
-        first = conn.scalar(sa.select(a.seq).where(a.at >= text).order_by(a.at, a.seq).limit(1))
-        if is_since:
-            found.append(sa.false() if first is None else a.seq >= first)
-        elif first is not None:
-            found.append(a.seq < first)
-    return found
+    for some in chunks(seqs):
+        found = {
+            row["seq"]: row for row in conn.execute(sa.select(t.audit).where(a.seq.in_(some))).mappings()
+        }
+        yield from (found[seq] for seq in some)
 
 
 def outcome_of(conn: Connection, seq: int) -> Entry | None:
@@ -178,11 +124,11 @@ def outcomes_of(conn: Connection, intents: Sequence[Entry]) -> Mapping[int, Entr
 
 
 def runs(conn: Connection, *, before: int | None, limit: int) -> tuple[RunLine, ...]:
-    a = t.audit.c
-    query = sa.select(t.audit).where(*_of_kind(conn, "run.started")).order_by(a.seq.desc()).limit(limit)
+    r = t.run_tallies.c
+    query = sa.select(r.last_seq).where(r.kind == "run.started").order_by(r.last_seq.desc()).limit(limit)
     if before is not None:
-        query = query.where(a.seq < before)
-    return _run_lines(conn, [entry_from(row) for row in conn.execute(query).mappings()])
+        query = query.where(r.last_seq < before)
+    return _run_lines(conn, [entry_from(row) for row in rows_of(conn, conn.scalars(query).all())])
 
 
 def run(conn: Connection, run_id: RunId) -> RunLine | None:
@@ -239,7 +185,7 @@ def stage_moves(conn: Connection, since: datetime, until: datetime) -> tuple[Sta
 
 def choices(conn: Connection, field: str) -> tuple[str, ...]:
     """Return the values a filter can take, from what was counted while appending."""
-    c = t.audit_tallies.c
+    c = t.audit_totals.c
     match field:
         case "kind" | "cause" | "property":
             query = sa.select(c[field]).where(c[field] != "").distinct().order_by(c[field])
@@ -256,25 +202,6 @@ def _walk(conn: Connection, column: sa.Column[str], where: sa.ColumnElement[bool
     while value is not None:
         yield value
         value = conn.scalar(sa.select(sa.func.min(column)).where(where, column > value))
-
-
-def _of_kind(conn: Connection, kind: str) -> list[sa.ColumnElement[bool]]:
-    a = t.audit.c
-    if kind.endswith("."):
-        return [a.kind.in_([known for known in choices(conn, "kind") if known.startswith(kind)])]
-    if kind in t.FREQUENT_KINDS:
-        return [a.kind == kind]
-    return [a.kind == kind, sa.literal_column(t.RARE_KIND)]  # said as the partial index says it
-
-
-def _of_definition(conn: Connection, wanted: str) -> sa.ColumnElement[bool]:
-    a = t.audit.c
-    spans = []
-    for text, first, last in conn.execute(sa.select(t.definition_spans)):
-        ref = definition_from(text)
-        if wanted in {ref.version, ref.sha256, ref.id, f"{ref.id} {ref.version}"}:
-            spans.append(sa.and_(a.definition == text, a.seq >= first, a.seq <= last))
-    return sa.or_(sa.false(), *spans)
 
 
 def head(conn: Connection) -> Head:

@@ -31,6 +31,15 @@ def tally(database: Database, conn: Connection, rows: Sequence[t.Row]) -> None:
             for key, n in sorted(kinds.items())
         ],
     )
+    totals: Counter[tuple[str, str, str]] = Counter()
+    for (kind, cause, name, _, _), n in kinds.items():
+        totals[kind, cause, name] += n
+    _add(
+        database,
+        conn,
+        t.audit_totals,
+        [dict(zip(names[:3], key, strict=True)) | {"count": n} for key, n in sorted(totals.items())],
+    )
     last = {(row["run"], row["kind"]): row["seq"] for row in rows}
     _add(
         database,

@@ -136,11 +136,7 @@ def _values_state(row: Sequence[Any], salts: Mapping[str, bytes], erased: Mappin
 
 def _erasures(conn: Connection) -> Mapping[str, int]:
     a = t.audit.c
-    query = (
-        sa.select(a.id, sa.func.max(a.seq).label("last"))
-        .where(a.kind == "contact.erased", sa.literal_column(t.RARE_KIND))
-        .group_by(a.id)
-    )
+    query = sa.select(a.id, sa.func.max(a.seq).label("last")).where(a.kind == "contact.erased").group_by(a.id)
     return {row.id: row.last for row in conn.execute(query)}
 
 
