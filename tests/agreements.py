@@ -129,4 +129,4 @@ def agreement_text(changes: dict[str, Any] | None = None) -> str:
             at.pop(last)
         else:
             at[last] = value
-    return json.dumps(mapping, indent=1)
+    return json.dumps(mapping, indent=1, ensure_ascii=False)
