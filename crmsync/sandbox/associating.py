@@ -9,7 +9,18 @@ from crmsync.sandbox.kinds import PLAIN, PRIMARY, Kind
 from crmsync.sandbox.objects import batch_frame
 from crmsync.sandbox.primaries import settle_primary
 from crmsync.sandbox.store import Act
-from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer, not_found
+from crmsync.sandbox.wire import (
+    ApiError,
+    Body,
+    Response,
+    a_list,
+    a_text,
+    an_object,
+    answer,
+    cursor_of,
+    not_found,
+    place_of,
+)
 from crmsync.sandbox.world import World
 
 MOST_READ = 1_000
@@ -46,8 +57,8 @@ def read_batch(call: Call) -> Response:
     results, errors = [], []
     for one in inputs(call.body(), MOST_READ):
         id_ = a_text(one.get("id"), "id")
-        after = a_text(one.get("after"), "after") or "0"
-        page = _page(call, (from_kind.name, to_kind.name), id_, int(after) if after.isdecimal() else 0)
+        after = place_of(a_text(one.get("after"), "after"))
+        page = _page(call, (from_kind.name, to_kind.name), id_, after)
         if page is None:
             errors.append(_none_found(from_kind, to_kind, id_))
         else:
@@ -61,7 +72,7 @@ def read_single(call: Call) -> Response:
     if not call.params["id"].isdecimal() or call.shelf().find(int(call.params["id"])) is None:
         raise not_found()
     pair = (kind.name, call.kind("to").name)
-    page = _page(call, pair, call.params["id"], call.whole("after", 0), call.whole("limit", PAGE, PAGE))
+    page = _page(call, pair, call.params["id"], place_of(call.one("after")), call.whole("limit", PAGE, PAGE))
     if page is None:
         return answer({"results": []})
     body = {"results": page["to"]}
@@ -79,7 +90,7 @@ def _page(call: Call, pair: Pair, text: str, after: int, limit: int = PAGE) -> B
         "to": [{"toObjectId": other, "associationTypes": _types(call, pair, id_, other)} for other in shown]
     }
     if after + limit < len(others):
-        following = str(after + limit)
+        following = cursor_of(after + limit)
         page["paging"] = {"next": {"after": following, "link": f"?after={following}"}}
     return page
 

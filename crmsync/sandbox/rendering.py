@@ -7,7 +7,7 @@ from crmsync.sandbox.kinds import BY_NAME, PRIMARY, Kind
 from crmsync.sandbox.schema import Schema
 from crmsync.sandbox.store import Record
 from crmsync.sandbox.times import iso
-from crmsync.sandbox.wire import ApiError, Body
+from crmsync.sandbox.wire import ApiError, Body, cursor_of
 from crmsync.sandbox.world import World
 
 INLINE_CAP = 100
@@ -70,7 +70,7 @@ def inline_associations(world: World, record: Record, kinds: Sequence[Kind], lin
         cut = others[:INLINE_CAP]
         body: Body = {"results": [one for other in cut for one in _inline(world, record, kind, other)]}
         if len(others) > INLINE_CAP:
-            after = str(INLINE_CAP)
+            after = cursor_of(INLINE_CAP)
             body["paging"] = {
                 "next": {"after": after, "link": f"{link}/{record.id}/associations/{kind.name}?after={after}"}
             }

@@ -1,5 +1,6 @@
 """The request and the answer as values, so that the portal can be used without a socket."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -146,6 +147,22 @@ def a_text(value: Any, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise malformed(f"`{name}` must be a text")
     return str(value)
+
+
+def cursor_of(place: int) -> str:
+    """A place in a list as a cursor that tells nothing."""
+    return base64.urlsafe_b64encode(f"0-{place}".encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> int:
+    """The place that a cursor stands for; "" is the start. *Raises* ApiError 400."""
+    if not cursor:
+        return 0
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        return int(text.removeprefix("0-"))
+    except ValueError as error:
+        raise ApiError(400, f"after is not a cursor of this list: {cursor[:40]}") from error
 
 
 def not_found(message: str = "resource not found") -> ApiError:

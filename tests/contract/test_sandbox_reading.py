@@ -322,3 +322,11 @@ def test_22_association_batches_tell_what_is_missing_and_page_per_record() -> No
     assert said.json()["errors"][0]["context"]["fromObjectId"] == [bo]
     assert len(notes["to"]) + len(rest["results"][0]["to"]) == 501
     assert api.ask("POST", f"{root}/notes/batch/read", {"inputs": [{"id": "1"}] * 1_001}).status == 400
+
+
+def test_22_a_made_up_cursor_is_refused() -> None:
+    api = an_api()
+    ann = api.create()
+    path = "/crm/associations/2026-09/contacts/notes/batch/read"
+
+    assert api.ask("POST", path, {"inputs": [{"id": ann, "after": "500"}]}).status == 400
