@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from crmsync.sandbox import Sandbox
-from tests.journey.command import environment_of
-from tests.journey.test_main_job import crmsync, environment
+from tests.journey.command import crmsync, environment_of
+from tests.journey.test_main_job import environment
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def assert_portal_agrees(
     portal_now: Mapping[str, Mapping[str, str | None]], expected: Mapping[str, Evaluation]
 ) -> None:
     """Compare the stage and the ten properties, contact by contact."""
-    wrong = []
+    wrong: list[tuple[object, ...]] = []
     for contact, evaluation in expected.items():
         shown = portal_now[contact]
         stage = evaluation.to or evaluation.stage
