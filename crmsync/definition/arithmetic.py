@@ -47,15 +47,18 @@ def _all(definition: Definition, evaluation: Evaluation) -> Iterator[str]:
 def _head(evaluation: Evaluation) -> Iterator[str]:
     at = f"{evaluation.as_of:%Y-%m-%d %H:%M} UTC"
     ref = evaluation.definition
-    yield f"Contact {evaluation.id} at {at}, by {ref.id} {ref.version} ({ref.sha256[:12]})"
+    yield from _wrapped(f"Contact {evaluation.id} at {at}, by {ref.id} {ref.version} ({ref.sha256[:12]})", "")
     stage, days = evaluation.stage, (evaluation.explanation or {}).get("stage", {}).get("days")
     since = f" for {counted(round(days, 1), 'day')}" if days is not None else ""
     yield f"Stage: {stage_name(stage) if stage else 'none'}{since}"
     to = f" to {stage_name(evaluation.to)}" if evaluation.to else ""
     via = " by the fast track" if evaluation.code == "promoted" and evaluation.via == "fast_track" else ""
-    yield f"Decision: {evaluation.action.value}{to}{via} ({evaluation.code}), outcome {evaluation.outcome}"
+    decision = (
+        f"Decision: {evaluation.action.value}{to}{via} ({evaluation.code}), outcome {evaluation.outcome}"
+    )
+    yield from _wrapped(decision, "")
     target = f"Target: {stage_label(evaluation.target)}"
-    yield f"{target}, track {evaluation.track}" if evaluation.track else target
+    yield from _wrapped(f"{target}, track {evaluation.track}" if evaluation.track else target, "")
 
 
 def fit_lines(definition: Definition, evaluation: Evaluation) -> Iterator[str]:
