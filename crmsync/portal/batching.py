@@ -23,6 +23,15 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to read of each object."""
+
+    kind: Kind
+    properties: Sequence[str]
+    history: Sequence[str]
+
+
 @dataclass(slots=True)
 class Found:
     """
@@ -45,15 +54,15 @@ def read_objects(
     """Batch read any number of ids. *Raises* PortalError."""
     found = Found()
     unique = list(dict.fromkeys(ids))  # HubSpot refuses a batch that names an id twice
-    asked = list(dict.fromkeys([*properties, MERGED]))
+    asked = Asked(kind, list(dict.fromkeys([*properties, MERGED])), history)
     for batch in in_batches(unique, HISTORY_AT_ONCE if history else READ_AT_ONCE):
-        answer = client.batch_read(kind.value, batch, properties=asked, history=history).json
+        answer = client.batch_read(kind.value, batch, properties=asked.properties, history=history).json
         _sort_out(answer, batch, found)
         unanswered = [one for one in batch if not _is_known(found, one)]
         if unanswered and not answer["results"] and not answer.get("errors"):
             raise broken_answer("a batch read answered nothing at all")
         for one in unanswered:
-            _read_alone(client, kind, one, asked, found)
+            _read_alone(client, asked, one, found)
     return found
 
 
@@ -101,17 +110,19 @@ def _is_known(found: Found, object_id: str) -> bool:
     return object_id in found.objects or object_id in found.unreadable or object_id in found.missing
 
 
-def _read_alone(client: Client, kind: Kind, object_id: str, properties: Sequence[str], found: Found) -> None:
-    """Ask for one that a batch left out without a word, as it does with merged ids."""
+def _read_alone(client: Client, asked: Asked, object_id: str, found: Found) -> None:
+    """Ask for one that a batch left out without a word, as it does with merged ids; only then is it missing."""
     try:
-        raw = client.one(kind.value, object_id, properties=properties).json
-        one = a_map(raw, "the object")
-        an_id(one.get("id"), "its id")
+        one = a_map(client.one(asked.kind.value, object_id, properties=[MERGED]).json, "the object")
+        known_as = an_id(one.get("id"), "its id")
+        answer = client.batch_read(
+            asked.kind.value, [known_as], properties=asked.properties, history=asked.history
+        ).json
+        rows = [row for row in answer["results"] if isinstance(row, dict) and row.get("id") == known_as]
+        found.objects[object_id] = a_map(rows[0] if rows else None, "the object")
     except Rejected as error:
         if error.status != 404:
             raise
         found.missing[object_id] = None
     except Unreadable as why:
         found.unreadable[object_id] = str(why)
-    else:
-        found.objects[object_id] = one

@@ -98,14 +98,20 @@ class Reader:
         after: str | None,
     ) -> Page:
         needed = self._snapshots.needed(kind, properties, associations)
-        is_long = sum(len(name) + 3 for name in needed) > LONGEST_QUERY
-        answer = self._client.list_page(
+        list_page = partial(
+            self._client.list_page,
             kind.value,
-            properties=[_ID] if is_long else needed,
             associations=[one.value for one in associations],
             after=after,
             archived=archived,
-        ).json
+        )
+        is_long = sum(len(name) + 3 for name in needed) > LONGEST_QUERY
+        try:
+            answer = list_page(properties=[_ID] if is_long else needed).json
+        except Rejected as error:
+            if error.status != 414:
+                raise
+            is_long, answer = True, list_page(properties=[_ID]).json
         rows = answer["results"]
         if is_long:
             rows = self._with_values(kind, rows, needed)

@@ -124,4 +124,4 @@ def _is_back(text: str, asked: str | None) -> bool:
 
 def _with_six_digits(text: str) -> str:
     """Cut fractions to microseconds, which is all that `fromisoformat` keeps."""
-    return re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text)
+    return re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text) if "." in text else text

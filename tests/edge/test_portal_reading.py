@@ -8,6 +8,7 @@ import pytest
 
 from crmsync.errors import Unavailable
 from crmsync.model import Association, ContactId, Deal, Kind, Snapshot
+from crmsync.portal.config import Time
 from tests.served import VERSIONS, Served, served
 
 CONNECTED = "f240bbac-87c9-4f6e-bf70-924b57d47db7"
@@ -523,3 +524,85 @@ def test_g7_a_batch_read_that_answers_nothing_is_not_a_deletion(both: Served) ->
 
     with pytest.raises(Unavailable):
         both.gateway.read(Kind.CONTACT, [contact], properties=())
+
+
+def test_a_url_that_is_too_long_after_all_is_cut_short(both: Served) -> None:
+    both.create(email="a@acme.example", country="BE")
+    both.sandbox.arm("replace", path="*/contacts", status=414, body="URI Too Long")
+
+    assert the_one(both, Kind.CONTACT, "country").properties == {"country": "BE"}
+
+
+def test_g7_one_that_a_batch_left_out_without_a_word_is_asked_for_alone(both: Served) -> None:
+    one, two = both.create(email="a@acme.example"), both.create(email="b@acme.example")
+    row = {"id": one, "properties": {}, "updatedAt": "2026-11-20T09:00:00Z"}
+    both.sandbox.arm("replace", path="*/batch/read", body=json.dumps({"results": [row]}))
+
+    reading = both.gateway.read(Kind.CONTACT, [one, two], properties=())
+
+    assert set(reading.snapshots) == {one, two}
+    assert reading.missing == ()
+
+
+# --- faults ------------------------------------------------------------------------------------------------------
+
+FAULTS = [
+    "burst",
+    "search_limit",
+    "unknown_429",
+    "423",
+    "500",
+    "502",
+    "503",
+    "504",
+    "521",
+    "523",
+    "524",
+    "reset_before",
+    "reset_after",
+    "truncate",
+    "html_200",
+    "empty_200",
+    "garbage",
+    "hang",
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("path", ["*/contacts", "*/search", "*/batch/read", "*/associations/*"])
+def test_g7_every_fault_is_survived_by_every_kind_of_read(fault: str, path: str) -> None:
+    with served(timeout_s=0.1) as both:
+        contact, companies = a_contact_with_companies(both, 1)
+        both.sandbox.settle()
+        both.sandbox.arm(fault, path=path, count=3, hang_s=0.15)
+
+        assert the_one(both, Kind.CONTACT).id == contact
+        ((hit,),) = both.gateway.changed(Kind.CONTACT, both.time.wall() - timedelta(days=1), both.time.wall())
+        assert hit.id == contact
+        assert set(both.gateway.read(Kind.CONTACT, [contact], properties=()).snapshots) == {contact}
+        (company,) = both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [contact])[contact]
+        assert company.id == companies[0]
+
+
+def test_a_body_that_drips_is_given_up(both: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(30):
+        both.create(email=f"c{n}@acme.example")
+    both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
+    both.sandbox.arm("slow", path="*/contacts", hang_s=0.1)
+    monkeypatch.setattr(both.gateway._wire, "_time", Time(Ticking(), both.time.sleep, both.time.wall))
+
+    page = both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
+
+    assert len(page.snapshots) == 30
+    assert both.gateway.traffic().retries == 1
+
+
+class Ticking:
+    """A clock on which every look takes four seconds, of the ten that an answer may take."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 4.0
+        return self.now
