@@ -165,6 +165,7 @@ class App:
         streams = Streams(
             portal=gateway,
             mirror=store.mirror,
+            findings=store.trail,
             wanted=wanted(self.definition.needs),
             lag=timedelta(seconds=portal.lag_s),
             overlap=timedelta(seconds=portal.overlap_s),
@@ -176,6 +177,7 @@ class App:
             narrator=Narrator(self.definition),
             historian=gateway,
             reversals=store.trail,
+            findings=store.trail,
             policy=self._policy(),
             stage_order=gateway.schema.stages(),
         )

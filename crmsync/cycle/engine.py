@@ -27,9 +27,11 @@ from crmsync.model import (
     DefinitionRef,
     Draft,
     Json,
+    Outcome,
     Plan,
     PlanId,
     PlanStatus,
+    Result,
     RunId,
     Tally,
 )
@@ -193,8 +195,15 @@ class Engine:
         return self.memory.get("evaluated_definition") != self.config.definition.sha256
 
     def _settle_unfinished(self, run: RunId) -> Written:
-        written = Written()
-        written.note(write.settle_open(self.sink, self.trail, run, may_send=self.config.mode == "apply"))
+        may_send = self.config.mode == "apply"
+        return self._noted(Written(), write.settle_open(self.sink, self.trail, run, may_send=may_send))
+
+    def _noted(self, written: Written, outcomes: Sequence[Outcome]) -> Written:
+        """Count them; who was other than the mirror had it is read again, else the same would be tried again."""
+        written.note(outcomes)
+        self.streams.look_again(
+            one.intent.change.contact for one in outcomes if one.result is Result.ABANDONED
+        )
         return written
 
     def _apply_approved(self, run: RunId, written: Written) -> Written:
@@ -254,7 +263,7 @@ class Engine:
             now = self.streams.portal.now()
             intents = intend(self.trail, changes, run=run, definition=plan.definition, at=now)
             written.intended += len(intents)
-            written.note(write.write(self.sink, self.trail, intents, run))
+            written = self._noted(written, write.write(self.sink, self.trail, intents, run))
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
         self._activate(plan.definition, run)
         results = {result.value: n - before[result] for result, n in sorted(written.results.items())}

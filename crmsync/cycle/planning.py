@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from crmsync.cycle import record
 from crmsync.cycle.qualify import Contacts, Qualifier, evaluations
 from crmsync.cycle.reconcile import (
     Decision,
     Narrator,
     Policy,
+    Withheld,
     reconcile,
     wants_stage_change,
     withheld,
@@ -21,6 +23,7 @@ from crmsync.model import (
     Action,
     Change,
     ContactId,
+    Draft,
     Evaluation,
     Mirrored,
     Own,
@@ -71,9 +74,17 @@ class Plans(PlanSink, Protocol):
 
 
 class Reversals(Protocol):
-    """How often somebody set back the stage that crmsync had set, by contact; those without one are absent."""
+    """Who sets back the stage that crmsync had set. Contacts whose stage nobody set back are absent."""
 
-    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]: ...
+    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
+        """Count how often it happened."""
+
+    def rivals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, str]:
+        """Name the actor of the last one."""
+
+
+class Findings(record.Findings, Protocol):
+    def append(self, drafts: Sequence[Draft]) -> tuple[int, ...]: ...
 
 
 @dataclass(slots=True)
@@ -131,6 +142,7 @@ class Planner:
     narrator: Narrator
     historian: Historian
     reversals: Reversals
+    findings: Findings
     policy: Policy
     stage_order: tuple[Stage, ...]
 
@@ -147,6 +159,7 @@ class Planner:
             update_digest(digest, changes)
             if changes:
                 sink.add(plan, changes)
+            self._name_rivals([one for one in decisions if one.withheld is Withheld.PING_PONG])
             self.contacts.settled([one.evaluation.id for one in decisions if not one.changes], as_of)
         return Planned(count.tally(self.contacts.size()), digest.hexdigest(), count.findings)
 
@@ -163,6 +176,15 @@ class Planner:
             for e, m in zip(evaluations(self.qualifier, changing, as_of, explain=True), changing, strict=True)
         }
         return [explained.get(one.evaluation.id, one) for one in decisions]
+
+    def _name_rivals(self, contested: Sequence[Decision]) -> None:
+        """Say once who sets the stage of these back, since crmsync no longer does anything about it."""
+        rivals = self.reversals.rivals([one.evaluation.id for one in contested]) if contested else {}
+        drafts = [
+            _contest(one, rivals[one.evaluation.id]) for one in contested if one.evaluation.id in rivals
+        ]
+        if fresh := record.untold(self.findings, drafts):
+            self.findings.append(fresh)
 
     def _decide(
         self, evaluation: Evaluation, mirrored: Mirrored, reversals: Mapping[ContactId, int]
@@ -205,6 +227,19 @@ class Planner:
             return False
         entered_at = known.contact.stage_entered_at
         return entered_at is None or as_of - entered_at < self.policy.respect_manual_for
+
+
+def _contest(decision: Decision, rival: str) -> Draft:
+    problem = f"{rival} keeps setting back the stage that crmsync sets; crmsync leaves it alone from now on."
+    return Draft(
+        kind="finding",
+        object="contact",
+        id=decision.evaluation.id,
+        property=STAGE,
+        cause=Withheld.PING_PONG.value,
+        definition=decision.evaluation.definition,
+        reason={"problem": problem, "rival": rival},
+    )
 
 
 def update_digest(digest: "hashlib._Hash", changes: Iterable[Change]) -> None:

@@ -1,10 +1,10 @@
 """Changes -> intents, committed in the audit trail before the portal is touched."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from crmsync.model import Change, DefinitionRef, Draft, Intent, Outcome, RunId
+from crmsync.model import Change, DefinitionRef, Draft, Intent, Json, Outcome, RunId
 
 
 class Trail(Protocol):
@@ -25,6 +25,27 @@ class Trail(Protocol):
         Append one outcome entry an intent (none for Result.OPEN) and let the mirror show what was applied, in one
         transaction. A contact whose every intent has been settled as applied is no longer due.
         """
+
+
+class Findings(Protocol):
+    """What the trail has already said of somebody."""
+
+    def told(self, subject: str, cause: str, ids: Sequence[str]) -> Mapping[str, Json | None]:
+        """Return the reasons of the newest findings of that cause, by id; ids without one are absent."""
+
+
+def untold(findings: Findings, drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+    """Keep the findings that say something new: one that is repeated every cycle hides the others."""
+    by_cause: dict[tuple[str, str], list[str]] = {}
+    for one in drafts:
+        by_cause.setdefault((one.object or "", one.cause or ""), []).append(one.id or "")
+    told = {key: findings.told(*key, ids) for key, ids in by_cause.items()}
+    fresh: list[Draft] = []
+    for one in drafts:
+        known = told[one.object or "", one.cause or ""]
+        if one.id not in known or known[one.id] != one.reason:
+            fresh.append(one)
+    return tuple(fresh)
 
 
 def intend(

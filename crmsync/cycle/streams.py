@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from crmsync.cycle.news import News, Wanted, foreign_entries, gone_entry, news
 from crmsync.cycle.pull import Mirror, Portal
+from crmsync.cycle.record import Findings, untold
 from crmsync.model import (
     STAGE,
     Association,
@@ -64,6 +66,7 @@ class Streams:
 
     portal: Portal
     mirror: Mirror
+    findings: Findings
     wanted: Wanted
     lag: timedelta
     overlap: timedelta
@@ -82,9 +85,11 @@ class Streams:
             )
             cursor = replace(cursor, after=page.after)
             if page.after is None:
-                pulled += self._take(kind, page.snapshots, sweep=cursor.sweep)
+                pulled += self._take(kind, page.snapshots, unreadable=page.unreadable, sweep=cursor.sweep)
                 return pulled + self._finish(kind, cursor)
-            pulled += self._take(kind, page.snapshots, cursor=cursor, sweep=cursor.sweep)
+            pulled += self._take(
+                kind, page.snapshots, unreadable=page.unreadable, cursor=cursor, sweep=cursor.sweep
+            )
 
     def catch_up(self, kind: Kind) -> Pulled:
         """Take what was modified since the last window, which it overlaps, up to `lag` before now."""
@@ -101,6 +106,11 @@ class Streams:
         """Read a longer stretch again: late index entries, and associations, whose changes bump nothing."""
         until = self.portal.now() - self.lag
         return self._window(kind, until - back, until, again=True)
+
+    def look_again(self, contacts: Iterable[ContactId]) -> Pulled:
+        """Take what the portal shows of contacts that turned out to be other than the mirror had them."""
+        batches = _batches(dict.fromkeys(contacts))
+        return sum((self.read_again(Kind.CONTACT, batch) for batch in batches), Pulled())
 
     def submissions(self, form: Form, *, whole: bool) -> Pulled:
         """Take the newest submissions of a form down to the first known one; `whole`: all of them."""
@@ -135,7 +145,7 @@ class Streams:
             pulled = Pulled(shrunk=(len(unseen), size))
         else:
             for batch in _batches(unseen):
-                pulled += self._read_again(kind, batch, sweep=cursor.sweep)
+                pulled += self.read_again(kind, batch, sweep=cursor.sweep)
         self.mirror.take(Intake(cursor=replace(cursor, after=None, until=cursor.sweep_started_at)))
         return pulled
 
@@ -144,7 +154,7 @@ class Streams:
         for sightings in self.portal.changed(kind, since, until):
             ids = self._worth_reading(kind, sightings)
             for batch in _batches(ids):
-                pulled += self._read_again(kind, batch, sweep=None)
+                pulled += self.read_again(kind, batch)
             if again and kind is not Kind.CONTACT:
                 rest = [one.id for one in sightings if one.id not in set(ids)]
                 pulled += self._associations_again(kind, rest)
@@ -154,15 +164,15 @@ class Streams:
         known = self.mirror.modified(kind, [one.id for one in sightings])
         return [one.id for one in sightings if one.id not in known or one.modified_at > known[one.id]]
 
-    def _read_again(self, kind: Kind, ids: Sequence[str], *, sweep: int | None) -> Pulled:
+    def read_again(self, kind: Kind, ids: Sequence[str], *, sweep: int | None = None) -> Pulled:
+        """Batch read some: what the portal shows of them now, who is gone, who was merged."""
         reading = self.portal.read(kind, ids, properties=self.wanted.properties[kind])
         distinct = {
             one.id: one for one in reading.snapshots.values()
         }  # two merged ids may answer as one contact
         snapshots = self._linked(kind, tuple(distinct.values()))
         gone = _gone(kind, reading)
-        findings = tuple(_finding(kind, one, why) for one, why in sorted(reading.unreadable.items()))
-        return self._take(kind, snapshots, gone=gone, findings=findings, sweep=sweep)
+        return self._take(kind, snapshots, gone=gone, unreadable=reading.unreadable, sweep=sweep)
 
     def _linked(self, kind: Kind, snapshots: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
         """Read what the snapshots are associated with: batch reads do not bring it."""
@@ -189,7 +199,7 @@ class Streams:
         snapshots: Sequence[Snapshot],
         *,
         gone: Sequence[Gone] = (),
-        findings: tuple[Draft, ...] = (),
+        unreadable: Mapping[str, str] = MappingProxyType({}),
         cursor: Cursor | None = None,
         sweep: int | None = None,
     ) -> Pulled:
@@ -199,6 +209,7 @@ class Streams:
         versions, foreign = self._foreign(fresh, known, {one.id: one for one in snapshots})
         missing = tuple(one for one in gone if one.id in known and not known[one.id].archived)
         vanished = (*fresh.gone, *(one for one in missing if one.id not in {old.id for old in fresh.gone}))
+        findings = tuple(_finding(kind, one, why) for one, why in sorted(unreadable.items()))
         departures = tuple(gone_entry(one) for one in vanished if one.kind is Kind.CONTACT)
         self.mirror.take(
             Intake(
@@ -207,7 +218,7 @@ class Streams:
                 due=(*fresh.due, *((one.kind, one.id) for one in vanished)),
                 versions=versions,
                 gone=vanished,
-                entries=(*departures, *foreign, *findings),
+                entries=(*departures, *foreign, *untold(self.findings, findings)),
                 cursor=cursor,
                 sweep=sweep,
             )
@@ -241,7 +252,8 @@ def _gone(kind: Kind, reading: Reading) -> tuple[Gone, ...]:
 
 
 def _finding(kind: Kind, one: str, why: str) -> Draft:
-    return Draft(kind="finding", object=kind.value, id=one, cause="unreadable", reason={"problem": why})
+    subject = "contact" if kind is Kind.CONTACT else kind.value
+    return Draft(kind="finding", object=subject, id=one, cause="unreadable", reason={"problem": why})
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:

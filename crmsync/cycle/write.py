@@ -99,9 +99,10 @@ def _compare_and_send(sink: Sink, trail: Trail, intents: Sequence[Intent], run: 
 def _send_if_unchanged(
     sink: Sink, trail: Trail, intents: Sequence[Intent], reading: Reading, run: RunId
 ) -> list[Outcome]:
-    problems = {one.seq: _why_not(one, reading) for one in intents}
-    outcomes = _settled(trail, run, [_abandoned(one, why) for one in intents if (why := problems[one.seq])])
-    sent = [one for one in intents if not problems[one.seq]]
+    stopped = [outcome for one in intents if (outcome := _not_to_be_sent(one, reading)) is not None]
+    outcomes = _settled(trail, run, stopped)
+    unsent = {one.intent.seq for one in stopped}
+    sent = [one for one in intents if one.seq not in unsent]
     arrived: list[Outcome] = []
     try:
         for outcome in sink.update(sent) if sent else ():
@@ -111,18 +112,19 @@ def _send_if_unchanged(
     return outcomes
 
 
-def _why_not(intent: Intent, reading: Reading) -> str:
+def _not_to_be_sent(intent: Intent, reading: Reading) -> Outcome | None:
     contact = intent.change.contact
-    if contact in reading.unreadable:
-        return f"the portal's answer was unreadable: {reading.unreadable[contact]}"
+    if contact in reading.unreadable:  # failed, not abandoned: it is set aside until it changes
+        problem = f"the portal's answer was unreadable: {reading.unreadable[contact]}"
+        return Outcome(intent, Result.FAILED, problem)
     snapshot = reading.snapshots.get(contact)
     if snapshot is None:
-        return "the contact is no longer in the portal"
+        return _abandoned(intent, "the contact is no longer in the portal")
     if snapshot.id != contact:
-        return f"the contact was merged into {snapshot.id}"
+        return _abandoned(intent, f"the contact was merged into {snapshot.id}")
     if (snapshot.properties.get(intent.change.property) or None) != (intent.change.before or None):
-        return "the portal shows another value than the decision saw"
-    return ""
+        return _abandoned(intent, "the portal shows another value than the decision saw")
+    return None
 
 
 def _value(reading: Reading, intent: Intent) -> str | None:

@@ -18,14 +18,20 @@ def reversals(conn: Connection, contacts: Sequence[ContactId]) -> Mapping[Contac
 
     A foreign move anywhere else (HubSpot's own moves forward, a person's other choice) is no reversal.
     """
-    return {contact: n for contact, moves in _moves(conn, contacts) if (n := _count(moves))}
+    return {contact: n for contact, moves in _moves(conn, contacts) if (n := len(_reversers(moves)))}
+
+
+def rivals(conn: Connection, contacts: Sequence[ContactId]) -> Mapping[ContactId, str]:
+    """Name, by contact, who set the stage back last; contacts whose stage nobody set back are absent."""
+    found = {contact: _reversers(moves) for contact, moves in _moves(conn, contacts)}
+    return {contact: actors[-1] for contact, actors in found.items() if actors}
 
 
 def _moves(conn: Connection, contacts: Sequence[ContactId]) -> Iterator[tuple[ContactId, list[Any]]]:
     a, intended = t.audit.c, t.audit.alias("intended")
     for ids in chunks(sorted(contacts)):
         query = (
-            sa.select(a.id, a.kind, a.before, a.after, intended.c.before.label("ours_before"))
+            sa.select(a.id, a.kind, a.actor, a.before, a.after, intended.c.before.label("ours_before"))
             .select_from(t.audit.outerjoin(intended, intended.c.seq == a.of))
             .where(
                 a.id.in_(ids),
@@ -39,12 +45,14 @@ def _moves(conn: Connection, contacts: Sequence[ContactId]) -> Iterator[tuple[Co
             yield ContactId(contact), list(rows)
 
 
-def _count(moves: Sequence[Any]) -> int:
-    count, left = 0, set[str]()
+def _reversers(moves: Sequence[Any]) -> list[str]:
+    """Name the actor of each reversal, in order."""
+    actors, left = list[str](), set[str]()
     for move in moves:
         if move.kind == "change.applied":
             left.add(move.ours_before or "")
         else:
-            count += (move.after or "") in left
+            if (move.after or "") in left:
+                actors.append(move.actor)
             left.clear()
-    return count
+    return actors

@@ -17,7 +17,6 @@ from crmsync.store.instants import to_micros
 from crmsync.store.versions import Superseded, contact_value, keep
 
 _REVERTED = "reverted"  # the cause, see cycle/reconcile.py
-_NOT_APPLIED = ("change.failed", "change.abandoned")
 
 
 def settle_mirror(conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
@@ -57,12 +56,13 @@ def _show(conn: Connection, contact: ContactId, applied: Sequence[Outcome], now:
 
 def _clear_due(conn: Connection, outcomes: Sequence[Outcome]) -> None:
     """
-    A contact stays due while an intent of it is open, or one of the same run was not applied.
+    A contact stays due while an intent of it is open, or one of the same run was abandoned or left half-way.
 
-    A revert was not evaluated: who is due stays due.
+    One that the portal refuses is set aside: trying again each minute changes nothing, the next change of it or the
+    daily tick does. A revert was not evaluated: who is due stays due.
     """
     runs = {o.intent.change.contact: o.intent.run for o in outcomes if o.intent.change.cause != _REVERTED}
-    done = set(runs) - {o.intent.change.contact for o in outcomes if o.result is not Result.APPLIED}
+    done = set(runs) - {o.intent.change.contact for o in outcomes if _stays_due(o)}
     a, intended = t.audit.c, t.audit.alias("intended")
     for ids in chunks(sorted(done)):
         waiting = set(
@@ -71,10 +71,19 @@ def _clear_due(conn: Connection, outcomes: Sequence[Outcome]) -> None:
         not_applied = (
             sa.select(a.id, intended.c.run)
             .join(intended, intended.c.seq == a.of)
-            .where(a.id.in_(ids), a.kind.in_(_NOT_APPLIED), a.object == "contact")
+            .where(a.id.in_(ids), a.kind == "change.abandoned", a.object == "contact")
         )
         for contact, run in conn.execute(not_applied):
             if runs[contact] == run:
                 waiting.add(contact)
         free = [id_ for id_ in ids if id_ not in waiting]
-        conn.execute(t.contacts.update().where(t.contacts.c.id.in_(free)).values(due=False))
+        c = t.contacts.c
+        no_later_news = sa.or_(c.planned_at.is_(None), c.due_at.is_(None), c.due_at <= c.planned_at)
+        conn.execute(t.contacts.update().where(c.id.in_(free), no_later_news).values(due=False))
+
+
+def _stays_due(outcome: Outcome) -> bool:
+    is_half_way = (
+        outcome.result is Result.FAILED and outcome.intent.change.step > 0
+    )  # cleared, and then not set
+    return is_half_way or outcome.result in {Result.ABANDONED, Result.OPEN}

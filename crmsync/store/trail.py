@@ -16,7 +16,7 @@ from crmsync.store.compact import definition_from
 from crmsync.store.database import Database, chunks
 from crmsync.store.instants import from_text
 from crmsync.store.reading import EVERYTHING, AuditFilter, Count, Head, RunLine, StageMove
-from crmsync.store.reversals import reversals
+from crmsync.store.reversals import reversals, rivals
 from crmsync.store.settling import settle_mirror
 from crmsync.store.verify import Verified
 
@@ -68,6 +68,23 @@ class Trail:
         """Count how often somebody set back the stage that crmsync had set; contacts without one are absent."""
         with self._database.read() as conn:
             return reversals(conn, contacts)
+
+    def rivals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, str]:
+        """Name who set back the stage that crmsync had set last; contacts without a reversal are absent."""
+        with self._database.read() as conn:
+            return rivals(conn, contacts)
+
+    def told(self, subject: str, cause: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any] | None]:
+        """Return the reasons of the newest findings of that cause, by id; None: erased."""
+        a, found = t.audit.c, dict[str, Mapping[str, Any] | None]()
+        with self._database.read() as conn:
+            for some in chunks(sorted(set(ids))):
+                query = sa.select(a.id, a.reason).where(
+                    a.id.in_(some), a.kind == "finding", a.object == subject, a.cause == cause
+                )
+                for id_, reason in conn.execute(query.order_by(a.seq)):
+                    found[id_] = None if reason is None else orjson.loads(reason)
+        return found
 
     def settle(self, outcomes: Sequence[Outcome], run: RunId) -> None:
         """Append an outcome for each intent that still has none, and let the mirror show what was applied."""

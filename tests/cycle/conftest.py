@@ -96,6 +96,7 @@ class World:
         streams = Streams(
             self.portal,
             self.store.mirror,
+            self.store.trail,
             wanted(definition.needs),
             timedelta(0),
             timedelta(minutes=10),
@@ -106,6 +107,7 @@ class World:
             Evaluator(definition),
             Narrator(definition),
             self.portal,
+            self.store.trail,
             self.store.trail,
             self.policy,
             STAGES,

@@ -1,0 +1,170 @@
+"""Whose contact it is: people, other programs, HubSpot itself; and who is set aside."""
+
+from datetime import timedelta
+
+import pytest
+
+from crmsync.cycle.agenda import Job
+from crmsync.model import STAGE, Association, Deal, Kind, Result, Snapshot
+from tests.cycle.conftest import World, a_contact, a_meeting
+
+
+def qualified(world: World, one: str = "101", stage: str = "lead") -> None:
+    world.portal.put(a_contact(one, stage, jobtitle="VP Sales"))
+    world.portal.put(a_meeting(f"9{one}", one))
+
+
+def set_back(world: World, one: str = "101", by: str = "5550123") -> None:
+    world.portal.edit(one, STAGE, "lead", "INTEGRATION", by)
+
+
+def test_a_refused_contact_is_not_tried_again_until_it_changes(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    world.portal.refuses.add("101")
+    first = world.sync()
+    sent = len(world.portal.writes)
+
+    again = [world.sync() for _ in range(3)]
+
+    assert first.written.results[Result.FAILED] > 0
+    assert [one.written.intended for one in again] == [0, 0, 0]
+    assert len(world.portal.writes) == sent
+    world.portal.edit("101", "jobtitle", "CTO")
+    assert world.sync().written.intended > 0
+
+
+def test_the_daily_tick_tries_a_refused_contact_again(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    world.portal.refuses.add("101")
+    world.sync()
+    world.portal.refuses.clear()
+
+    summary = world.engine().sync(also=(Job.TICK,))
+
+    assert summary.written.results[Result.APPLIED] > 0
+    assert world.portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_an_abandoned_change_is_read_again_at_once_and_stays_due(world: World) -> None:
+    qualified(world)
+    engine = world.engine()
+    planned = engine.plan()
+    assert planned.plan is not None
+    world.portal.edit("101", "crmsync_fit", "7")
+
+    engine.apply(planned.plan.id)
+
+    foreign = [one for one in world.entries("change.foreign") if one["property"] == "crmsync_fit"]
+    assert [(one["after"], one["actor"]) for one in foreign] == [("7", "CRM_UI userId:7")]
+    assert [one.contact.id for some in world.store.mirror.due(10) for one in some] == ["101"]
+    world.sync()
+    assert world.portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_a_contact_that_left_before_it_was_written_is_gone_not_tried_for_ever(world: World) -> None:
+    qualified(world)
+    engine = world.engine()
+    planned = engine.plan()
+    assert planned.plan is not None
+    world.portal.remove(Kind.CONTACT, "101")
+
+    engine.apply(planned.plan.id)
+    summary = world.sync()
+
+    assert summary.written.intended == 0
+    assert [one["id"] for one in world.entries("contact.deleted")] == ["101"]
+
+
+def test_two_reversals_stop_the_writing_and_name_the_other_once(world: World) -> None:
+    qualified(world)
+    for _ in range(4):
+        world.sync()
+        set_back(world)
+    summaries = [world.sync() for _ in range(3)]
+
+    assert world.portal.shows("101", STAGE) == "lead"
+    stages = [one for one in world.entries("change.applied") if one["property"] == STAGE]
+    assert len(stages) == 2
+    findings = [one for one in world.entries("finding") if one["cause"] == "ping_pong"]
+    assert [one["id"] for one in findings] == ["101"]
+    assert "INTEGRATION 5550123" in str(findings[0]["reason"])
+    assert summaries[-1].written.intended == 0
+
+
+def test_scores_go_on_while_the_stage_is_contested(world: World) -> None:
+    qualified(world)
+    for _ in range(3):
+        world.sync()
+        set_back(world)
+    world.sync()
+
+    world.portal.edit("101", "jobtitle", "Assistant")
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_fit") == "0"
+    assert world.portal.shows("101", STAGE) == "lead"
+
+
+def test_a_withheld_promotion_shows_as_ready(world: World) -> None:
+    qualified(world)
+    world.portal.edit("101", STAGE, "lead")
+
+    world.sync()
+
+    assert world.portal.shows("101", STAGE) == "lead"
+    assert world.portal.shows("101", "crmsync_outcome") == "ready"
+
+
+def test_a_stage_a_person_set_is_left_alone_until_the_time_is_over(world: World) -> None:
+    qualified(world)
+    world.sync()
+    world.portal.edit("101", STAGE, "lead")
+    world.sync()
+    world.portal.clock += timedelta(days=29)
+    world.portal.put(a_meeting("7", "101", at=world.portal.clock - timedelta(hours=1)))
+    world.sync()
+    before = world.portal.shows("101", STAGE)
+
+    world.portal.clock += timedelta(days=2)
+    world.sync()
+
+    assert before == "lead"
+    assert world.portal.shows("101", STAGE) == "marketingqualifiedlead"
+
+
+def test_hubspots_own_move_forward_is_taken_as_it_is(world: World) -> None:
+    qualified(world)
+    world.sync()
+    deal = Snapshot(
+        Kind.DEAL,
+        "5",
+        world.portal.clock,
+        deal=Deal("open", "9"),
+        associations={Kind.CONTACT: (Association("101"),)},
+    )
+    world.portal.put(deal)
+    world.portal.edit("101", STAGE, "opportunity", "DEALS", "deal:5")
+
+    world.sync()
+    quiet = world.sync()
+
+    assert world.portal.shows("101", STAGE) == "opportunity"
+    foreign = [one for one in world.entries("change.foreign") if one["property"] == STAGE]
+    assert [(one["after"], one["actor"]) for one in foreign] == [("opportunity", "DEALS deal:5")]
+    assert quiet.written.intended == 0
+    assert not world.store.trail.reversals([world.store.mirror.find("101") or ""])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("source", ["CRM_UI", "MOBILE_IOS", "AUTOMATION_PLATFORM", "SALESFORCE"])
+def test_g4_whoever_changed_what_is_ours_is_named(world: World, source: str) -> None:
+    qualified(world)
+    world.sync()
+    world.portal.edit("101", "crmsync_grade", "mine", source, "x")
+
+    world.sync()
+
+    foreign = world.entries("change.foreign")
+    assert [(one["property"], one["after"], one["actor"]) for one in foreign] == [
+        ("crmsync_grade", "mine", f"{source} x")
+    ]
+    assert world.portal.shows("101", "crmsync_grade") == "A1"
