@@ -230,6 +230,18 @@ def pages_of(store: Store) -> dict[str, str]:
     }
 
 
+def _prepare(
+    store: Store, clock: Clock, entries: int, contacts: int, *, explained: Json, ref: DefinitionRef
+) -> None:
+    """Fill the store, unless it is one that was filled before."""
+    start = perf_counter()
+    if store.trail.head().seq < entries:
+        fill(store, clock, entries=entries, contacts=contacts, explained=explained, ref=ref)
+    clock.now = END
+    took = perf_counter() - start
+    print(f"{store.trail.head().seq:,} entries, {store.mirror.size():,} contacts, filled in {took:.0f} s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--entries", type=int, default=1_000_000)
@@ -241,18 +253,7 @@ def main() -> None:
         store = open_store(asked.url or f"sqlite:///{Path(directory) / 'bench.db'}", portal="1", now=clock)
         evaluator = Evaluator(definition)
         explained = explanation(evaluator)
-        start = perf_counter()
-        fill(
-            store,
-            clock,
-            entries=asked.entries,
-            contacts=asked.contacts,
-            explained=explained,
-            ref=definition.ref,
-        )
-        print(
-            f"{store.trail.head().seq:,} entries, {asked.contacts:,} contacts, filled in {perf_counter() - start:.0f} s"
-        )
+        _prepare(store, clock, asked.entries, asked.contacts, explained=explained, ref=definition.ref)
         actions = Actions(lambda *_: None, lambda *_: None, lambda _: None)
         desk = StoreDesk(
             store, definition, evaluator, actions, Daemon(lambda: {"ok": True}, lambda: ""), clock
