@@ -12,6 +12,7 @@ from crmsync.sandbox.store import Act, Record, Source
 from crmsync.sandbox.times import SECOND, iso, read_instant
 from crmsync.sandbox.world import World
 
+IN_ORDER = tuple(sorted(ACTIVITY_NAMES))
 TALKS = frozenset({"calls", "emails", "meetings", "communications"})
 """Activities that count as having contacted somebody."""
 
@@ -163,7 +164,7 @@ class Automation:
         past: list[int] = []
         future: list[int] = []
         talks: list[int] = []
-        for name in sorted(ACTIVITY_NAMES):
+        for name in IN_ORDER:
             shelf = self._world.shelf(name)
             for id_ in self._world.graph.to("contacts", contact_id, name):
                 activity = shelf.live.get(id_)

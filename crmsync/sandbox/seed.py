@@ -26,6 +26,7 @@ INDUSTRY_WEIGHTS = (
     ("HEALTHCARE", 5),
     ("CONSULTING", 5), ("", 12),
 )  # fmt: skip
+MANY = 100_000
 MIDDLE_SIZES = frozenset({"20", "45", "120", "250", "640", "999"})
 _IMPORTED = {
     "hs_object_source": "IMPORT",
@@ -52,6 +53,8 @@ def fill(portal: "Portal", contacts: int, engagements: int) -> None:
     """Put the company into an empty portal."""
     with _without_collecting():
         _fill(portal, contacts, engagements)
+    if contacts + engagements > MANY:
+        gc.freeze()  # millions that never become garbage need not be looked through again
 
 
 @contextmanager
