@@ -40,8 +40,12 @@ def seeded_portal(
         engagements: about four for each contact when None.
     """
     portal = Portal(options, clock)
-    fill(portal, contacts, 4 * contacts if engagements is None else engagements)
+    fill(portal, contacts, _usual(contacts) if engagements is None else engagements)
     return portal
+
+
+def _usual(contacts: int) -> int:
+    return 4 * contacts
 
 
 class Sandbox:
@@ -70,10 +74,11 @@ class Sandbox:
     ) -> None:
         """*Raises* OSError when the port is taken."""
         options = Options(seed=seed, tier=tier, limits=limits, lag=lag, token=token, time_zone=time_zone)
-        self.portal = seeded_portal(
-            contacts, engagements=engagements, options=options, clock=clock or wall_clock
-        )
-        self._server = Server(self.portal, port=port, latency_s=latency_s)
+        self.portal = Portal(options, clock or wall_clock)
+        self._server = Server(
+            self.portal, port=port, latency_s=latency_s
+        )  # a taken port is told before the work
+        fill(self.portal, contacts, _usual(contacts) if engagements is None else engagements)
         self._postman = Postman(self.portal)
 
     @property

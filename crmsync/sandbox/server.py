@@ -17,7 +17,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Server:
-    """Serves one portal on loopback. `start` returns once the port listens; `stop` closes every connection."""
+    """Serves one portal; the port is taken at once, served from `start` to `stop`, which closes every connection."""
 
     def __init__(
         self, portal: Portal, host: str = "127.0.0.1", port: int = 0, latency_s: float = 0.0
