@@ -10,6 +10,7 @@ from crmsync.model import ContactId
 from crmsync.store import Store
 from crmsync.store.reading import AuditFilter
 
+_ID_SHOWN = 40
 _AGO = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -27,7 +28,7 @@ def contact_of(store: Store, text: str) -> ContactId:
         return found
     if "@" not in wanted and wanted and store.trail.entries(AuditFilter(contact=ContactId(wanted)), limit=1):
         return ContactId(wanted)
-    named = "has that e-mail address" if "@" in wanted else f"has the id {wanted!r}"
+    named = "has that e-mail address" if "@" in wanted else f"has the id {wanted[:_ID_SHOWN]!r}"
     raise OperatorError(
         f"No contact known here {named}.",
         next_step="Give a contact id or an e-mail address; `crmsync sync` pulls what is new in the portal.",
