@@ -22,8 +22,10 @@ _SLACK_S = 0.02  # clocks here and there tick in different milliseconds
 _POLL_S = 0.02  # when every place is taken by a request under way, nobody knows when the next one is free
 _SHARERS_MARGIN = 0.05
 _SHARERS_NOISE = 0.03
-_SEARCH_STEP = 0.5
-_CALM_SEARCHES = 100  # so many without a refusal before searching faster again: under 1 % refused
+_SEARCH_STEP = 0.25
+_SLOWER = 0.7
+_SLOWEST_PER_S = 0.1
+_CALM_SEARCHES = (50, 400)  # so many without a refusal before searching faster: at first, and at most
 
 
 class Window:
@@ -78,16 +80,20 @@ class Pace:
         self._planned = float(planned_per_s)
         self._per_s = self._planned
         self._calm = 0
+        self._calm_wanted = _CALM_SEARCHES[0]
 
     def refused(self) -> None:
-        self._per_s = max(_SEARCH_STEP, self._per_s / 2)
-        self._calm = 0
+        """Slow down, and be twice as slow to try more: what was refused now will be refused again."""
+        self._per_s = max(_SLOWEST_PER_S, self._per_s * _SLOWER)
+        self._calm, self._calm_wanted = 0, min(_CALM_SEARCHES[1], self._calm_wanted * 2)
 
     def went_well(self) -> None:
         self._calm += 1
-        if self._calm >= _CALM_SEARCHES and self._per_s < self._planned:
+        if self._calm >= self._calm_wanted and self._per_s < self._planned:
             self._per_s = min(self._planned, self._per_s + _SEARCH_STEP)
             self._calm = 0
+        if self._per_s >= self._planned:
+            self._calm_wanted = _CALM_SEARCHES[0]
 
     def shape(self, window: Window) -> None:
         """Alone: a second's searches together. Among others: one at a time, evenly."""
