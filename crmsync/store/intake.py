@@ -283,9 +283,8 @@ class Taking:
     def _mark_due(self) -> None:
         c = t.contacts.c
         for ids in chunks(sorted(self._due)):
-            self._conn.execute(
-                t.contacts.update().where(c.id.in_(ids), sa.not_(c.gone), sa.not_(c.due)).values(due=True)
-            )
+            living = c.id.in_(ids), sa.not_(c.gone)
+            self._conn.execute(t.contacts.update().where(*living).values(due=True, due_at=self._now))
 
     def _rows(self, table: sa.Table, ids: Sequence[str], *where: sa.ColumnElement[bool]) -> dict[str, t.Row]:
         known: dict[str, t.Row] = {}

@@ -99,7 +99,8 @@ class Mirror:
     def mark_all_due(self) -> int:
         c = t.contacts.c
         with self._database.write() as conn:
-            conn.execute(t.contacts.update().where(sa.not_(c.gone), sa.not_(c.due)).values(due=True))
+            now = to_micros(self._database.now())
+            conn.execute(t.contacts.update().where(sa.not_(c.gone)).values(due=True, due_at=now))
             return _count(conn, sa.not_(c.gone))
 
     # --- what qualify needs --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from crmsync.store import tables as t
 from crmsync.store.audit import Writer
 from crmsync.store.canonical import canonical
 from crmsync.store.compact import definition_from, definition_text, dumps
-from crmsync.store.database import Database
+from crmsync.store.database import Database, chunks
 from crmsync.store.instants import from_micros, to_micros
 
 _WAITING = (PlanStatus.OPEN.value, PlanStatus.PARKED.value)
@@ -44,6 +44,15 @@ class Plans:
                 rows.append({"plan": plan, "position": position, "contact": contact, "changes": text})
             if rows:
                 conn.execute(t.plan_changes.insert(), rows)
+            self._note_planned(conn, plan, [row["contact"] for row in rows])
+
+    def _note_planned(self, conn: Connection, plan: PlanId, contacts: Sequence[str]) -> None:
+        """News that comes after this keeps a contact due when the plan is applied; a revert evaluates nothing."""
+        c = t.contacts.c
+        is_revert = plan.startswith(REVERT_PREFIX)
+        planned_at = sa.func.coalesce(c.planned_at, 0) if is_revert else to_micros(self._database.now())
+        for ids in chunks(contacts):
+            conn.execute(t.contacts.update().where(c.id.in_(ids)).values(planned_at=planned_at))
 
     def finish(self, plan: Plan) -> None:
         p = t.plans.c

@@ -48,6 +48,10 @@ contacts = sa.Table(
     sa.Column("gone", sa.Boolean, nullable=False),
     sa.Column("due", sa.Boolean, nullable=False),
     sa.Column("sweep", sa.Integer),
+    sa.Column("due_at", sa.BigInteger),  # when news made it due last
+    sa.Column(
+        "planned_at", sa.BigInteger
+    ),  # when its changes were planned last; 0: planned without an evaluation
     sa.Column("evaluated_at", sa.BigInteger),
     sa.Column("first_seen_at", sa.BigInteger, nullable=False),
     sa.Index("contacts_in_order", "number", "id"),

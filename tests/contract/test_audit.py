@@ -14,7 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmsync.errors import StoreError
-from crmsync.model import STAGE, ContactId, DefinitionRef, Draft, Gone, Intake, Kind, Outcome, Result, RunId
+from crmsync.model import (
+    STAGE,
+    ContactId,
+    DefinitionRef,
+    Draft,
+    Gone,
+    Intake,
+    Kind,
+    Outcome,
+    PlanId,
+    Result,
+    RunId,
+)
 from crmsync.store import Store
 from crmsync.store.canonical import canonical
 from crmsync.store.export import csv_lines, json_lines
@@ -24,7 +36,9 @@ from tests.stores import (
     NOON,
     RUN,
     Clock,
+    a_change,
     a_contact,
+    a_plan,
     an_intent_draft,
     applied,
     due_ids,
@@ -260,27 +274,58 @@ def test_a_write_that_landed_on_the_merged_contact_shows_there(store: Store) -> 
     assert known(store, "101").shown[STAGE] == "lead"
 
 
-def test_a_contact_whose_intents_were_all_applied_is_no_longer_due(store: Store) -> None:
+def test_a_contact_is_no_longer_due_when_nothing_of_it_waits(store: Store) -> None:
     ids = ("1", "2", "3", "4", "5")
     take(store, *map(a_contact, ids), due=[(Kind.CONTACT, id_) for id_ in ids])
     drafts = [an_intent_draft(id_, property_name=name) for id_ in ids[:4] for name in (STAGE, "crmsync_fit")]
     one, one_b, two, two_b, three, three_b, four, _ = intend(store, *drafts)
-    store.trail.settle(
-        [applied(one), applied(one_b), applied(two), failed(two_b), failed(three), applied(four)], RUN
-    )
+    abandoned = Outcome(three, Result.ABANDONED, "somebody changed it")
+    store.trail.settle([*map(applied, (one, one_b, two, four)), failed(two_b), abandoned], RUN)
     store.trail.settle([applied(three_b)], RUN)
 
-    assert due_ids(store) == ["2", "3", "4", "5"]
+    # 1 was applied, 2 is refused by the portal and set aside, 3 was abandoned, 4 is half open, 5 was not written
+    assert due_ids(store) == ["3", "4", "5"]
 
 
-def test_a_failure_of_an_earlier_run_does_not_keep_a_contact_due(store: Store) -> None:
+def test_what_an_earlier_run_abandoned_does_not_keep_a_contact_due(store: Store) -> None:
     take(store, a_contact(), due=[(Kind.CONTACT, "101")])
     (early,) = intend(store, an_intent_draft(run=RunId("r-0")))
-    store.trail.settle([failed(early)], RunId("r-0"))
+    store.trail.settle([Outcome(early, Result.ABANDONED, "somebody changed it")], RunId("r-0"))
     (late,) = intend(store, an_intent_draft())
     store.trail.settle([applied(late)], RUN)
 
     assert due_ids(store) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "still_due"),
+    [
+        pytest.param("p-1", [], id="evaluated for this plan"),
+        pytest.param("revert-1", ["101"], id="a revert evaluated nothing"),
+    ],
+)
+def test_g7_an_applied_plan_settles_only_what_was_evaluated_for_it(
+    store: Store, plan: str, still_due: list[str]
+) -> None:
+    take(store, a_contact(), due=[(Kind.CONTACT, "101")])
+    store.plans.begin(a_plan(plan))
+    store.plans.add(PlanId(plan), [a_change()])
+    (intent,) = intend(store, an_intent_draft())
+    store.trail.settle([applied(intent)], RUN)
+
+    assert due_ids(store) == still_due
+
+
+def test_g7_news_that_came_after_the_plan_keeps_a_contact_due(store: Store, clock: Clock) -> None:
+    take(store, a_contact(), due=[(Kind.CONTACT, "101")])
+    store.plans.begin(a_plan())
+    store.plans.add(PlanId("p-1"), [a_change()])
+    clock.forward(minutes=1)
+    take(store, a_contact(jobtitle="CTO"), due=[(Kind.CONTACT, "101")])
+    (intent,) = intend(store, an_intent_draft())
+    store.trail.settle([applied(intent)], RUN)
+
+    assert due_ids(store) == ["101"]
 
 
 # --- reading ------------------------------------------------------------------------------------------------
