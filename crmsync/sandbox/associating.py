@@ -18,6 +18,7 @@ from crmsync.sandbox.wire import (
     an_object,
     answer,
     cursor_of,
+    malformed,
     not_found,
     place_of,
 )
@@ -182,6 +183,16 @@ def labels(call: Call) -> Response:
         {"category": "USER_DEFINED", "typeId": type_, "label": label} for type_, label in custom.items()
     ]
     return answer({"results": found})
+
+
+def create_label(call: Call) -> Response:
+    """A label of the portal's own, valid in both directions."""
+    pair, graph = _pair(call), call.world.graph
+    label = a_text(call.body().get("label"), "label")
+    if not label:
+        raise malformed("some required fields were not set: [label]")
+    type_id = graph.name_label(pair, label)
+    return answer({"results": [{"category": "USER_DEFINED", "typeId": type_id, "label": label}]})
 
 
 def _pair(call: Call) -> Pair:

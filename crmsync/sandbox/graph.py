@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from crmsync.sandbox.kinds import ONE_PRIMARY, PLAIN, PRIMARY
 
 Pair = tuple[str, str]
+FIRST_OWN_TYPE = 1_001
 _NONE: tuple[int, ...] = ()
 
 
@@ -35,6 +36,13 @@ class Graph:
         if PRIMARY.get(pair) == type_id:
             return "Primary"
         return self.custom.get(pair, {}).get(type_id)
+
+    def name_label(self, pair: Pair, label: str) -> int:
+        """A new label of the portal's own; gives its type id."""
+        type_id = FIRST_OWN_TYPE + sum(len(held) for held in self.custom.values())
+        self.custom.setdefault(pair, {})[type_id] = label
+        self.custom.setdefault(pair[::-1], {})[type_id] = label
+        return type_id
 
     def knows(self, pair: Pair, type_id: int) -> bool:
         return type_id in (PLAIN.get(pair), PRIMARY.get(pair)) or type_id in self.custom.get(pair, {})

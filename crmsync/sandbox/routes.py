@@ -98,6 +98,7 @@ ROUTES = (
     ),
     _route(f"POST {_A}/batch/labels/archive", LINKS, associating.archive_labels, "write", "associations"),
     _route(f"GET {_A}/labels", LINKS, associating.labels, "read"),
+    _route(f"POST {_A}/labels", LINKS, associating.create_label, "write"),
     _route(f"GET {_P}", CRM, properties.list_all, "schema.read"),
     _route(f"POST {_P}", CRM, properties.create_one, "schema.write"),
     _route(f"GET {_P}/{{name}}", CRM, properties.read_one, "schema.read"),

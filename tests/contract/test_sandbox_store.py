@@ -105,3 +105,21 @@ def test_a_company_has_many_primary_contacts_and_a_contact_one_primary_company()
     found = [api.read(id_, "associatedcompanyid")["associatedcompanyid"] for id_ in (ann, bo)]
 
     assert found == [second, first]
+
+
+def test_a_label_of_the_portals_own_stands_beside_hubspots() -> None:
+    api = an_api()
+    ann, acme = api.create(), api.create("companies", name="Acme")
+    root = "/crm/associations/2026-09/contacts/companies"
+    own = api.post(f"{root}/labels", {"label": "Billing contact", "name": "billing"})["results"][0]["typeId"]
+    types = [{"associationCategory": "USER_DEFINED", "associationTypeId": own}]
+    api.post(f"{root}/batch/create", {"inputs": [{"from": {"id": ann}, "to": {"id": acme}, "types": types}]})
+    read = api.post(f"{root}/batch/read", {"inputs": [{"id": ann}]})["results"][0]["to"][0][
+        "associationTypes"
+    ]
+
+    assert {(one["category"], one["label"]) for one in read} == {
+        ("USER_DEFINED", "Billing contact"), ("HUBSPOT_DEFINED", "Primary"), ("HUBSPOT_DEFINED", None),
+    }  # fmt: skip
+    assert api.ask("POST", f"{root}/labels", {"label": ""}).status == 400
+    assert "Billing contact" in {one["label"] for one in api.get(f"{root}/labels")["results"]}
