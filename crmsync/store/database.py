@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -153,14 +153,8 @@ def chunks(ids: Sequence[_Id], size: int = IDS_A_QUERY) -> Iterator[Sequence[_Id
 
 def _sqlite_engine(url: URL, busy_timeout_s: float) -> Engine:
     assert url.database is not None
-    directory = Path(url.database).parent
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The directory {directory} of the store cannot be made ({error.strerror}).",
-            next_step="Name a place that can be written in store.url.",
-        ) from None
+    if not url.database.startswith("file:"):
+        _make_file(Path(url.database))
     engine = sa.create_engine(
         url,
         hide_parameters=True,
@@ -189,6 +183,19 @@ def _sqlite_engine(url: URL, busy_timeout_s: float) -> Engine:
         conn.exec_driver_sql(f"BEGIN {kind}")
 
     return engine
+
+
+def _make_file(file: Path) -> None:
+    """Make the directory, and the file for its owner's eyes only: it holds personal values."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The directory {file.parent} of the store cannot be made ({error.strerror}).",
+            next_step="Name a place that can be written in store.url.",
+        ) from None
+    with suppress(OSError):  # SQLite will say better what is wrong with it
+        file.touch(mode=0o600)
 
 
 def _postgres_engine(url: URL, busy_timeout_s: float) -> Engine:

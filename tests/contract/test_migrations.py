@@ -153,6 +153,15 @@ def test_a_relative_path_makes_its_directory(
     assert (tmp_path / "var/deep/crmsync.db").is_file()
 
 
+def test_g13_a_new_sqlite_file_is_for_its_owner_alone(tmp_path: Path, clock: Clock) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/crmsync.db", portal=None, now=clock)
+    store.trail.append([Draft("finding")])
+
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    assert set(modes.values()) == {"0o600"}
+    store.close()
+
+
 @pytest.mark.postgres
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgres"])
 def test_every_spelling_of_a_postgresql_url_works(postgres_url: str, scheme: str, clock: Clock) -> None:
