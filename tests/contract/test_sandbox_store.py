@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crmsync.sandbox import Lag
@@ -38,7 +38,7 @@ def act(api: Api, what: str, number: int) -> None:
             edits.erase(chosen)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, max_size=40))
 def test_lists_search_and_unique_values_agree_with_what_is_held(steps: Sequence[tuple[str, int]]) -> None:
     api = an_api(lag=Lag(700, 5_000, 0.3))

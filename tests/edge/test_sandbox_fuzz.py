@@ -81,7 +81,9 @@ def _bytes(value: Any) -> bytes:
         return b'{"inputs": [{"id": 123456789012345678901234567890}]}'
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(data=st.data())
 def test_every_endpoint_answers_anything(portal: Portal, data: st.DataObject) -> None:
     request = data.draw(requests_of(portal.token))
@@ -94,7 +96,9 @@ def test_every_endpoint_answers_anything(portal: Portal, data: st.DataObject) ->
         said.json()
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(data=st.data())
 def test_the_controls_answer_anything(data: st.DataObject) -> None:
     portal = seeded_portal(3, engagements=3, options=Options(limits=False))
