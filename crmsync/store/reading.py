@@ -114,10 +114,9 @@ def outcomes_of(conn: Connection, intents: Sequence[Entry]) -> Mapping[int, Entr
     a = t.audit.c
     contacts = {entry.draft.id for entry in intents}
     query = sa.select(t.audit).where(
-        a.id.in_(contacts),  # by contact: `of` has no index of its own
+        a.id.in_(contacts),  # by contact: `of` has no index of its own; by kind would read half of the trail
         a.seq > min((entry.seq for entry in intents), default=0),
         a.of.in_([entry.seq for entry in intents]),
-        a.kind.in_(OUTCOMES),
     )
     found = [entry_from(row) for row in conn.execute(query.order_by(a.seq)).mappings()]
     return {entry.draft.of: entry for entry in found if entry.draft.of is not None}
