@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -29,22 +30,28 @@ def applied(
 
     The outcome counts wherever it was noted: a crashed run's intents are settled by the next one.
     """
-    intended, outcome = t.audit.alias("intended"), t.audit.alias("outcome")
-    i, o = intended.c, outcome.c
-    query = (
-        sa.select(i.seq, i.id, i.property, i.before, i.after, i.cause, i.at)
-        .join(outcome, sa.and_(o.id == i.id, o.of == i.seq, o.kind == "change.applied"))
-        .where(
-            i.run == run,
-            i.kind == "change.intended",
-            i.object == "contact",
-            i.after.is_not(None),  # erased with the person otherwise
-        )
-        .order_by(i.seq)
-    )
     found: dict[ContactId, list[Intent]] = defaultdict(list)
     for ids in chunks(contacts):
-        for seq, id_, name, before, after, cause, at in conn.execute(query.where(i.id.in_(ids))):
-            change = Change(ContactId(id_), name, before, after, cause, {})
-            found[change.contact].append(Intent(seq, run, change, from_text(at)))
+        taken = frozenset(conn.scalars(_of_contacts(ids, "change.applied").with_only_columns(t.audit.c.of)))
+        for seq, id_, name, before, after, cause, at in conn.execute(_intents(ids, run)):
+            if seq in taken:
+                change = Change(ContactId(id_), name, before, after, cause, {})
+                found[change.contact].append(Intent(seq, run, change, from_text(at)))
     return found
+
+
+def _intents(ids: Sequence[str], run: RunId) -> sa.Select[Any]:
+    a = t.audit.c
+    made = _of_contacts(ids, "change.intended").where(
+        sa.func.coalesce(a.run, "") == run,
+        a.after.is_not(None),  # erased with the person otherwise
+    )
+    return made.with_only_columns(a.seq, a.id, a.property, a.before, a.after, a.cause, a.at).order_by(a.seq)
+
+
+def _of_contacts(ids: Sequence[str], kind: str) -> sa.Select[Any]:
+    """Select through the contacts' index: by its kind or run a whole trail would be walked for each slice."""
+    a = t.audit.c
+    return sa.select(t.audit).where(
+        a.id.in_(ids), a.object == "contact", sa.func.coalesce(a.kind, "") == kind
+    )
