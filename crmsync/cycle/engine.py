@@ -241,11 +241,11 @@ class Engine:
             self.memory.put("active_definition", json.dumps(asdict(definition)))
 
     def _keep(self, draft: "_DraftPlan", planned: Planned, reasons: tuple[str, ...]) -> Plan:
-        waiting = self.plans.plans(status=PlanStatus.PARKED) if reasons else ()
+        status = PlanStatus.PARKED if reasons else PlanStatus.OPEN
+        waiting = self.plans.plans(status=status) if reasons or draft.is_revert else ()
         if same := next((one for one in waiting if one.digest == planned.digest), None):
             self.plans.drop(draft.id)  # the same surprise: keep the plan that people already look at
             return same
-        status = PlanStatus.PARKED if reasons else PlanStatus.OPEN
         plan = draft.plan(status, planned, reasons)
         self.plans.finish(plan)
         if reasons:
@@ -301,6 +301,10 @@ class _DraftPlan:
     @property
     def id(self) -> PlanId:
         return PlanId(self.prefix + self.run.removeprefix("r-"))
+
+    @property
+    def is_revert(self) -> bool:
+        return self.prefix == REVERT_PREFIX
 
     def plan(self, status: PlanStatus, planned: Planned, reasons: tuple[str, ...]) -> Plan:
         return Plan(

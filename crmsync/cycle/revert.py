@@ -161,7 +161,7 @@ class Reverter:
         Raises:
             OperatorError: the run changed nothing, or not the contacts that were named.
         """
-        count, digest, conflicts = _Count(), hashlib.sha256(), list[Conflict]()
+        count, digest, conflicts = _Count(), hashlib.sha256(request.run.encode()), list[Conflict]()
         contacts = self._contacts(request)
         for start in range(0, len(contacts), _SLICE):
             some = contacts[start : start + _SLICE]
