@@ -43,7 +43,7 @@ def untold(findings: Findings, drafts: Sequence[Draft]) -> tuple[Draft, ...]:
     fresh: list[Draft] = []
     for one in drafts:
         known = told[one.object or "", one.cause or ""]
-        if one.id not in known or known[one.id] != one.reason:
+        if (one.id or "") not in known or known[one.id or ""] != one.reason:
             fresh.append(one)
     return tuple(fresh)
 

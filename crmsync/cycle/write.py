@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from crmsync.cycle.reconcile import same_value
 from crmsync.cycle.record import Trail
 from crmsync.model import ContactId, Intent, Outcome, Reading, Result, RunId
 
+CANNOT_BE_TOLD = "the portal no longer shows the contact or the value before; whether ours arrived in between cannot be told"
 _BATCH = 100
 
 
@@ -74,7 +76,7 @@ def _settle_batch(
     sink: Sink, trail: Trail, batch: Sequence[Intent], run: RunId, *, may_send: bool
 ) -> list[Outcome]:
     reading = _shown(sink, batch)
-    applied = [one for one in batch if _value(reading, one) == (one.change.after or None)]
+    applied = [one for one in batch if same_value(_value(reading, one), one.change.after)]
     rest = [one for one in batch if one not in applied]
     done = [
         Outcome(one, Result.APPLIED, contact=one.change.contact, shown=one.change.after or None)
@@ -83,10 +85,24 @@ def _settle_batch(
     ]
     absent = [one for one in applied if one.change.contact not in reading.snapshots]
     outcomes = _settled(trail, run, done)
+    remaining = [*rest, *absent]
+    lost = [one for one in remaining if _is_lost(one, reading)]
+    outcomes += _settled(trail, run, [_abandoned(one, CANNOT_BE_TOLD) for one in lost])
+    remaining = [one for one in remaining if one not in lost]
     if may_send:
-        return outcomes + _send_if_unchanged(sink, trail, [*rest, *absent], reading, run)
-    stopped = [_abandoned(one, "writing was switched off before it was sent") for one in [*rest, *absent]]
+        return outcomes + _send_if_unchanged(sink, trail, remaining, reading, run)
+    stopped = [_abandoned(one, "writing was switched off before it was sent") for one in remaining]
     return outcomes + _settled(trail, run, stopped)
+
+
+def _is_lost(intent: Intent, reading: Reading) -> bool:
+    """Tell whether an intent that may have been sent can no longer be seen: gone, merged, or changed since."""
+    snapshot = reading.snapshots.get(intent.change.contact)
+    if intent.change.contact in reading.unreadable:
+        return False
+    if snapshot is None or snapshot.id != intent.change.contact:
+        return True
+    return (_value(reading, intent) or None) != (intent.change.before or None)
 
 
 def _compare_and_send(sink: Sink, trail: Trail, intents: Sequence[Intent], run: RunId) -> list[Outcome]:

@@ -3,6 +3,7 @@
 import random
 import traceback
 from collections import Counter
+from collections.abc import MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -40,7 +41,15 @@ FAULTS = (
     "burst", "search_limit", "unknown_429", "423", "500", "502", "503", "504", "523", "524", "reset_before",
     "reset_after", "truncate", "half", "html_200", "empty_200", "garbage", "daily", "477",
 )  # fmt: skip
-PATHS = ("*", "*/search", "*/batch/read", "*/batch/update", "*/contacts", "*/associations/*", "*/submissions/*")
+PATHS = (
+    "*",
+    "*/search",
+    "*/batch/read",
+    "*/batch/update",
+    "*/contacts",
+    "*/associations/*",
+    "*/submissions/*",
+)
 SKEWS_S = (0, 0, 0, 40, -40, 900, -900)
 
 
@@ -255,7 +264,14 @@ class Simulation:
 
     def _gateway(self, store: Store) -> Gateway:
         session = requests.Session()
-        session.mount(BASE_URL, Road(self.portal, self.time, self.witness, self.reaper, self._in_between))
+        road = Road(
+            self.portal,
+            time=self.time,
+            witness=self.witness,
+            reaper=self.reaper,
+            in_between=self._in_between,
+        )
+        session.mount(BASE_URL, road)
         config = PortalConfig(BASE_URL, self.portal.token, app_id=store.meta.app_id)
         return connect(
             config, session=session, monotonic=self.time.monotonic, sleep=self._sleep, utcnow=self._now
@@ -280,7 +296,7 @@ class Simulation:
         self._numbers += 1
         return self._numbers.to_bytes(16, "big")
 
-    def _hear(self, _logger: object, _method: str, event: dict[str, Any]) -> str:
+    def _hear(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
         self.said.append(repr(event))
         raise structlog.DropEvent
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from crmsync.app import App
 from crmsync.cycle.agenda import Job
+from crmsync.cycle.write import CANNOT_BE_TOLD
 from crmsync.definition.evaluator import Evaluator
 from crmsync.errors import VerificationError
 from crmsync.model import WRITTEN, Action, ContactId, Evaluation, Event
@@ -90,13 +91,17 @@ class _After:
             for one in effects:
                 if one.before == one.after:
                     yield f"G3 {id_} {name}: the value it had was written again"
-        sent = defaultdict(int)
+        sent: dict[tuple[str, str, str], int] = defaultdict(int)
         for effects in ours.values():
             for one in effects:
                 sent[self._alive(one.id), one.property, one.after] += 1
-        claimed = defaultdict(int)
+        claimed: dict[tuple[str, str, str], int] = defaultdict(int)
         for seq, intent in intents.items():
-            if ends[seq] and ends[seq][0]["kind"] == "change.applied":
+            if not ends[seq]:
+                continue
+            if (ends[seq][0]["reason"] or {}).get("problem") == CANNOT_BE_TOLD:
+                claimed[self._alive(intent["id"]), intent["property"], intent["after"] or ""] += 1
+            if ends[seq][0]["kind"] == "change.applied":
                 claimed[self._alive(intent["id"]), intent["property"], intent["after"] or ""] += 1
                 if not self._ever_showed(intent):
                     yield f"G2 intent {seq}: applied, but contact {intent['id']} never showed {intent['property']}"

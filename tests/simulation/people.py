@@ -9,7 +9,15 @@ from crmsync.sandbox.store import Record, Source
 from crmsync.sandbox.times import DAY, iso
 from crmsync.sandbox.wire import ApiError
 
-STAGES = ("subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist")
+STAGES = (
+    "subscriber",
+    "lead",
+    "marketingqualifiedlead",
+    "salesqualifiedlead",
+    "opportunity",
+    "customer",
+    "evangelist",
+)
 TITLES = ("VP Sales", "Head of IT", "CTO", "Sales Director", "student", "Office Manager", "")
 INDUSTRIES = ("SOFTWARE", "FINANCE", "RETAIL", "")
 ACTIVITIES = ("meetings", "meetings", "calls", "emails", "notes")
@@ -162,7 +170,12 @@ class People:
     # --- deals, companies ----------------------------------------------------------------------------------
 
     def _deal(self) -> None:
-        values = {"dealname": "A deal", "pipeline": "default", "dealstage": "appointmentscheduled", "amount": "9000"}
+        values = {
+            "dealname": "A deal",
+            "pipeline": "default",
+            "dealstage": "appointmentscheduled",
+            "amount": "9000",
+        }
         self.portal.edits.create("deals", values, [self._contact().id])
 
     def _deal_moves(self) -> None:
@@ -214,7 +227,9 @@ class People:
     # --- who -----------------------------------------------------------------------------------------------
 
     def _contacts(self) -> list[Record]:
-        return [self.portal.world.shelf("contacts").live[id_] for id_ in self.portal.world.shelf("contacts").ids]
+        return [
+            self.portal.world.shelf("contacts").live[id_] for id_ in self.portal.world.shelf("contacts").ids
+        ]
 
     def _contact(self) -> Record:
         return self._any("contacts")

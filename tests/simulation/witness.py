@@ -50,7 +50,7 @@ class Witness:
         elif method == "PATCH" and (found := _ONE_CONTACT.match(path)):
             self._judge(int(found[1]), json.loads(body)["properties"])
 
-    def has_read(self, method: str, path: str, body: bytes) -> None:
+    def has_read(self, path: str, body: bytes) -> None:
         if path.endswith("/contacts/batch/read"):
             shelf = self.portal.world.shelf("contacts")
             for one in json.loads(body)["inputs"]:
@@ -61,7 +61,7 @@ class Witness:
         self.writes += 1
         shelf = self.portal.world.shelf("contacts")
         record = shelf.find(contact)
-        intended = self._open_intents(contact)
+        intended = self._open_intents()
         for name, value in values.items():
             befores = [
                 before
@@ -78,7 +78,11 @@ class Witness:
 
     def _overwritten(self, contact: int, name: str) -> None:
         last = max(
-            (n for n, one in enumerate(self.portal.effects) if (one.id, one.property) == (str(contact), name)),
+            (
+                n
+                for n, one in enumerate(self.portal.effects)
+                if (one.id, one.property) == (str(contact), name)
+            ),
             default=-1,
         )
         if last >= self.seen.get(contact, 0):
@@ -86,7 +90,7 @@ class Witness:
         else:
             self.faults.append(f"G4 {contact} {name}: overwritten although the portal showed another value")
 
-    def _open_intents(self, contact: int) -> list[tuple[int, str, str | None, str | None]]:
+    def _open_intents(self) -> list[tuple[int, str, str | None, str | None]]:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as conn:
             return [(int(id_), *rest) for id_, *rest in conn.execute(_OPEN)]
 
@@ -97,6 +101,7 @@ class Road(PortalAdapter):
     def __init__(
         self,
         portal: Portal,
+        *,
         time: FakeTime,
         witness: Witness,
         reaper: Reaper,
@@ -117,7 +122,7 @@ class Road(PortalAdapter):
             self.in_between()
         self.witness.sees(method, path, body)
         response = super().send(request, *args, **kwargs)
-        self.witness.has_read(method, path, body)
+        self.witness.has_read(path, body)
         self.reaper.point("after request")
         return response
 
