@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from crmsync.clock import utcnow
 from crmsync.cycle.agenda import Schedule
 from crmsync.cycle.engine import Config, Engine
 from crmsync.cycle.guard import Limits
@@ -33,10 +34,6 @@ _PATIENCE_S = 900.0  # a first pull of a large portal may take that long
 _LOOK_AGAIN_S = 0.5
 _CYCLE_PATIENCE_S = 20.0
 _WORKERS = 9  # one stream each for contacts, companies, deals and the six engagement kinds
-
-
-def utcnow() -> datetime:
-    return datetime.now(UTC)
 
 
 def new_suffix(_now: datetime) -> str:
@@ -133,7 +130,9 @@ class App:
             self._require_properties()
         self._keep_definition()
         if not self._one_at_a_time.acquire(timeout=_CYCLE_PATIENCE_S):
-            raise OperatorError("A cycle is at work in this process.", next_step="Try again when it has ended.")
+            raise OperatorError(
+                "A cycle is at work in this process.", next_step="Try again when it has ended."
+            )
         try:
             self._take_lease()
             yield self._engine(account.zone)

@@ -10,7 +10,7 @@ import click
 
 from crmsync.cli import definition_render as render
 from crmsync.cli.output import json_option, print_json
-from crmsync.definition.check import Checkup, check
+from crmsync.clock import utcnow
 from crmsync.definition.difference import compare, is_same_text
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
@@ -23,6 +23,7 @@ from crmsync.settings import load as load_settings
 
 if TYPE_CHECKING:
     from crmsync.cli.session import Call
+    from crmsync.definition.check import Checkup
 
 EXAMPLES = ("b2b-saas", "breakfast-baskets")
 _STDIN = "-"
@@ -95,7 +96,7 @@ def sign_command(call: "Call", file: str | None, role: str, who: str, *, as_json
     """Sign the definition's content, in its file; any change voids it."""
     path = Path(file or path_of(call))
     refuse_unsound(checkup(str(path)))
-    signed = sign(path, role=role, who=who, at=_now())
+    signed = sign(path, role=role, who=who, at=utcnow())
     if as_json:
         print_json(render.signatures_document(signed))
     else:
@@ -146,10 +147,12 @@ def settings_complaint(call: "Call") -> str:
     return ""
 
 
-def checkup(file: str) -> Checkup:
+def checkup(file: str) -> "Checkup":
     """Check a file or standard input as of now."""
+    from crmsync.definition.check import check  # the evaluation it brings takes a second to start
+
     source = sys.stdin.buffer.read() if file == _STDIN else Path(file)
-    return check(source, name=_name(file), as_of=_now())
+    return check(source, name=_name(file), as_of=utcnow())
 
 
 def load_from(file: str) -> Definition:
@@ -157,7 +160,7 @@ def load_from(file: str) -> Definition:
     return load(sys.stdin.buffer.read() if file == _STDIN else Path(file), name=_name(file))
 
 
-def refuse_unsound(done: Checkup) -> None:
+def refuse_unsound(done: "Checkup") -> None:
     """*Raises* OperatorError: nobody signs what has errors or breaks an agreed example."""
     if not done.is_sound:
         broken = [f"{done.name}:{v.at.line}: example broken: {v.name}" for v in done.verdicts if not v.is_met]
@@ -167,12 +170,6 @@ def refuse_unsound(done: Checkup) -> None:
 
 def _name(file: str) -> str:
     return "<stdin>" if file == _STDIN else file
-
-
-def _now() -> Any:
-    from crmsync.app import utcnow  # the owner of the clock brings the whole program with it
-
-    return utcnow()
 
 
 def _shipped(example: str | None) -> str:

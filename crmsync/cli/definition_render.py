@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from crmsync.cli.output import console
-from crmsync.definition.check import Checkup
 from crmsync.definition.comparing import Difference
-from crmsync.definition.examples import Verdict
-from crmsync.definition.lint import Caution
 from crmsync.definition.nouns import Definition
 from crmsync.definition.sentences import describe
 from crmsync.definition.signing import SignatureStatus, signature_status
@@ -20,12 +17,17 @@ from crmsync.definition.words import both, counted
 from crmsync.errors import Problem
 from crmsync.model import DefinitionRef
 
+if TYPE_CHECKING:  # what a check needs takes a second to start; the other commands do without
+    from crmsync.definition.check import Checkup
+    from crmsync.definition.examples import Verdict
+    from crmsync.definition.lint import Caution
+
 _SHORT = 12
 
 # --- check
 
 
-def print_checkup(done: Checkup, complaint: str) -> None:
+def print_checkup(done: "Checkup", complaint: str) -> None:
     """Print errors, warnings and examples; each problem stays on one line, for editors and grep."""
     out = console()
     if complaint:
@@ -48,7 +50,7 @@ def _headed(out: Console, title: str, lines: Iterable[str], style: str) -> None:
             out.print(line, soft_wrap=True, markup=False)
 
 
-def _print_verdict(out: Console, verdict: Verdict) -> None:
+def _print_verdict(out: Console, verdict: "Verdict") -> None:
     mark = "[green]holds[/] " if verdict.is_met else "[red]BROKEN[/]"
     out.print(f"{mark} {escape(verdict.name)}", soft_wrap=True)
     for mismatch in verdict.mismatches:
@@ -57,7 +59,7 @@ def _print_verdict(out: Console, verdict: Verdict) -> None:
         out.print(f"       {line}", soft_wrap=True, markup=False, style="dim")
 
 
-def _summary(done: Checkup, complaint: str) -> str:
+def _summary(done: "Checkup", complaint: str) -> str:
     found = [
         counted(len(done.problems), "error"),
         counted(len(done.warnings), "warning"),
@@ -68,7 +70,7 @@ def _summary(done: Checkup, complaint: str) -> str:
     return f"{done.name}{which}: {', '.join(found if done.definition else found[:1])}{settings}"
 
 
-def checkup_document(done: Checkup, complaint: str) -> dict[str, Any]:
+def checkup_document(done: "Checkup", complaint: str) -> dict[str, Any]:
     return {
         "file": done.name,
         "ok": done.is_sound and not complaint,
@@ -85,12 +87,12 @@ def _problem(problem: Problem) -> dict[str, Any]:
     return {"line": problem.line, "column": problem.column, "path": problem.path, "text": problem.text}
 
 
-def _caution(caution: Caution) -> dict[str, Any]:
+def _caution(caution: "Caution") -> dict[str, Any]:
     waived = {} if caution.waived is None else {"reason": caution.waived}
     return {"rule": caution.rule, **_problem(caution.problem), **waived}
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: "Verdict") -> dict[str, Any]:
     return {
         "name": verdict.name,
         "line": verdict.at.line,
