@@ -95,7 +95,7 @@ class Story:
     def score(self, column: str, criteria: Sequence[Json], limits: Range | None) -> Json:
         return {
             "criteria": criteria,
-            "sum": sum(criterion["points"] for criterion in criteria),
+            "sum": _digits(sum(criterion["points"] for criterion in criteria)),
             "range": _range(limits),
             "value": self.cells[column],
         }
@@ -108,10 +108,10 @@ class Story:
         return self.score(self.layout.groups[group.name], criteria, limits)
 
     def engagement(self) -> Json:
-        subtotals = {name: self.cells[raw(column)] for name, column in self.layout.groups.items()}
+        subtotals = {name: _digits(self.cells[raw(column)]) for name, column in self.layout.groups.items()}
         return {
             "groups": subtotals,
-            "sum": sum(subtotals.values()),
+            "sum": _digits(sum(subtotals.values())),
             "range": _range(self.definition.engagement.range),
             "value": self.cells["engagement"],
         }
@@ -127,7 +127,7 @@ class Story:
             "id": criterion.id,
             "name": criterion.name,
             "why": criterion.why,
-            "points": self.cells[raw(self.layout.criteria[criterion.id])] + 0.0,  # -0 is 0
+            "points": _digits(self.cells[raw(self.layout.criteria[criterion.id])]),
         }
         match criterion:
             case Recency():
@@ -176,7 +176,7 @@ class Story:
             "within": _span(criterion.within),
             "half_life": _span(criterion.half_life),
             "cap": criterion.cap,
-            "uncapped": self.cells[self.layout.sums[key]] * points + 0.0,
+            "uncapped": _digits(self.cells[self.layout.sums[key]] * points),
             "events": [self.event(event, key, points) for event in self.of_sum(key)],
         }
 
@@ -193,13 +193,13 @@ class Story:
             "names": [name for name, column in self.layout.matches.items() if event[column]],
             "source": self.source(event[KIND]),
             "at": iso(event[AT]),
-            "age_days": (self.as_of_us - event[AT]) / DAY_US,
+            "age_days": _digits((self.as_of_us - event[AT]) / DAY_US),
             "count": int(event[WEIGHT]),
         }
         if points is None:
             return told
         factor = event[f"decay_{self.layout.sums[key]}"] if key.half_life_us is not None else 1.0
-        return {**told, "factor": factor, "points": points * factor * event[WEIGHT]}
+        return {**told, "factor": _digits(factor), "points": _digits(points * factor * event[WEIGHT])}
 
     def source(self, kind: int) -> str:
         for source, index in ANY_KINDS.items():
@@ -314,6 +314,15 @@ class Story:
                     yield from self.lacking(inner, gate)
             case _:
                 yield {"gate": gate, **self.truth(part)}
+
+
+def _digits(number: float) -> float:
+    """
+    Return nine decimals: more than any score shows.
+
+    The last bits of a sum depend on the order of addition, and the same evaluation must give the same trail.
+    """
+    return round(number, 9) + 0.0
 
 
 def _wants(test: Test) -> Json:
