@@ -92,7 +92,11 @@ def read_salts(conn: Connection, contacts: Sequence[str]) -> Mapping[str, bytes]
 
 
 def _insertion(conn: Connection, rows: Sequence[t.Row]) -> tuple[str, list[tuple[Any, ...]]]:
-    """Write the INSERT by hand: the driver's own executemany appends twice as fast."""
+    """
+    Write the INSERT by hand: the driver's own executemany appends twice as fast.
+
+    (Tried on PostgreSQL: one statement over unnest() of arrays; writing the arrays as texts takes three times as long.)
+    """
     mark = "?" if conn.dialect.name == "sqlite" else "%s"
     names = ", ".join(f'"{name}"' for name in COLUMNS)
     marks = ", ".join([mark] * len(COLUMNS))
