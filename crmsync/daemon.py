@@ -57,8 +57,13 @@ class Daemon:
     stopping: threading.Event = field(default_factory=threading.Event)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self) -> None:
-        """Run until SIGTERM or SIGINT; then finish the batch in flight, within 20 seconds."""
+    def run(self, on_started: Callable[[], None] = lambda: None) -> None:
+        """
+        Run until SIGTERM or SIGINT; then finish the batch in flight, within 20 seconds.
+
+        Args:
+            on_started: called once signals are heard.
+        """
         scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
         scheduler.add_job(
             self.tick,
@@ -73,6 +78,7 @@ class Daemon:
         scheduler.add_listener(_log_missed, EVENT_JOB_MISSED)
         with self._signals():
             scheduler.start()
+            on_started()
             self.stopping.wait()
             scheduler.shutdown(wait=False)
             finished = self._one_at_a_time.acquire(timeout=_GRACE_S)

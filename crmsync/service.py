@@ -34,8 +34,7 @@ class Service:
         self.app.should_stop = daemon.stopping.is_set
         running = self.pages()
         try:
-            on_ready(running)
-            daemon.run()
+            daemon.run(lambda: on_ready(running))
         finally:
             running.stop()
 
