@@ -9,7 +9,6 @@ from crmsync.definition.examples import Verdict, run_examples
 from crmsync.definition.lint import Caution, Circumstances, lint, waiver_problems
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
-from crmsync.definition.sla import calendar_problems
 from crmsync.errors import DefinitionError, Problem
 
 
@@ -55,7 +54,7 @@ def check(
         definition = load(source, name=name)
     except DefinitionError as error:
         return Checkup(name, problems=error.problems)
-    problems = (*waiver_problems(definition), *calendar_problems(definition))
+    problems = waiver_problems(definition)
     around = Circumstances(as_of.date(), delivers)
     return Checkup(
         name,

@@ -19,6 +19,7 @@ from crmsync.definition.nouns import (
 )
 from crmsync.definition.place import MAX_DAYS, Place, listed, nearest
 from crmsync.definition.read_rules import Scores
+from crmsync.definition.sla import has_holidays
 from crmsync.definition.text import read_date
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -47,8 +48,13 @@ def _calendar(place: Place) -> Calendar:
             f"unknown time zone `{timezone}`{nearest(timezone, zoneinfo.available_timezones())}"
         )
     names = keys["days"].names_of("day", _DAYS) if "days" in keys else _DAYS[:5]
+    if "days" in keys and keys["days"].is_list and not keys["days"].items():
+        keys["days"].problem(f"no working day; name at least one of {listed(_DAYS)}")
     opens, closes = _hours(keys["hours"]) if "hours" in keys else (0, 24 * 60)
     holidays = keys["holidays"].words() if "holidays" in keys else None
+    if holidays is not None and not has_holidays(holidays):
+        allowed = "a country like DK or a part of one like DE-BY"
+        keys["holidays"].problem(f"no holidays are known for `{holidays}`; allowed: {allowed}")
     return Calendar(timezone, tuple(sorted({_DAYS.index(name) for name in names})), opens, closes, holidays)
 
 

@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from crmsync.definition.nouns import Calendar, Definition, Sla
-from crmsync.errors import Problem
+from crmsync.definition.nouns import Calendar, Sla
 
 HORIZON_DAYS = 3_660  # a promise that takes ten years is none
 _MINUTES_A_DAY = 24 * 60
@@ -52,24 +51,13 @@ def open_time(calendar: Calendar, start_at: datetime, end_at: datetime) -> timed
     return total
 
 
-def calendar_problems(definition: Definition) -> tuple[Problem, ...]:
-    """Return what keeps the calendar from being used: no working day, or a country nobody has holidays for."""
-    if definition.sla is None:
-        return ()
-    calendar, problems = definition.sla.calendar, []
-    if not calendar.days:
-        problems.append(_problem(definition, "days", "no working day; name at least one of mon to sun"))
-    if calendar.holidays is not None and not _is_country(calendar.holidays):
-        allowed = "a country like DK or a part of one like DE-BY"
-        text = f"no holidays are known for `{calendar.holidays}`; allowed: {allowed}"
-        problems.append(_problem(definition, "holidays", text))
-    return tuple(problems)
-
-
-def _problem(definition: Definition, key: str, text: str) -> Problem:
-    path = f"sla.calendar.{key}"
-    at = definition.positions[path]
-    return Problem(definition.name, at.line, at.column, path, text)
+def has_holidays(name: str) -> bool:
+    """Return whether public holidays are known for a country (`DK`) or a part of one (`DE-BY`)."""
+    try:
+        _holidays(name)
+    except (NotImplementedError, KeyError):
+        return False
+    return True
 
 
 def _open_spans(calendar: Calendar, from_at: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -93,14 +81,6 @@ def _wall_clock(day: date, minutes: int, zone: ZoneInfo) -> datetime:
     ahead, minutes = divmod(minutes, _MINUTES_A_DAY)
     local = datetime.combine(day + timedelta(days=ahead), time(minutes // 60, minutes % 60), tzinfo=zone)
     return local.astimezone(UTC)
-
-
-def _is_country(name: str) -> bool:
-    try:
-        _holidays(name)
-    except (NotImplementedError, KeyError):
-        return False
-    return True
 
 
 @cache

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Calendar, Duration, Sla
-from crmsync.definition.sla import calendar_problems, due_at, open_time, verdict_due_at
+from crmsync.definition.sla import due_at, open_time, verdict_due_at
+from crmsync.errors import DefinitionError
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 OFFICE = Calendar("Europe/Copenhagen", (0, 1, 2, 3, 4), 8 * 60 + 30, 17 * 60, "DK")
@@ -99,14 +100,13 @@ def test_a_part_of_a_country_has_its_own_holidays() -> None:
     ("calendar", "path"),
     [("{days: []}", "sla.calendar.days"), ("{holidays: Atlantis}", "sla.calendar.holidays")],
 )
-def test_a_calendar_nobody_can_use_is_a_problem_with_its_place(calendar: str, path: str) -> None:
-    definition = load(
-        f'definition: {{id: x, version: "1"}}\nstages: {{order: [lead], rules: {{}}}}\nsla: {{calendar: {calendar}}}\n'
-    )
+def test_a_calendar_nobody_can_use_is_an_error_of_the_file(calendar: str, path: str) -> None:
+    head = 'definition: {id: x, version: "1"}\nstages: {order: [lead], rules: {}}\n'
 
-    problems = calendar_problems(definition)
+    with pytest.raises(DefinitionError) as refused:
+        load(f"{head}sla: {{calendar: {calendar}}}\n")
 
-    assert [(problem.path, problem.line) for problem in problems] == [(path, 3)]
+    assert [(problem.path, problem.line) for problem in refused.value.problems] == [(path, 3)]
 
 
 calendars = st.builds(
