@@ -1,0 +1,344 @@
+"""What the pages say, over real HTTP: on six weeks of a real company, and where there is nothing yet."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+
+from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus
+from crmsync.store.filtering import AuditFilter
+from tests.edge.web_desk import Visit, visit
+from tests.edge.web_scene import Scene, a_company
+
+DAY = datetime(2026, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with a_company(tmp_path_factory.mktemp("company")) as lived:
+        yield lived
+
+
+@pytest.fixture(scope="module")
+def http(scene: Scene) -> Iterator[httpx.Client]:
+    running = scene.service.pages()
+    with httpx.Client(base_url=running.address, timeout=30) as client:
+        yield client
+    running.stop()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Visit]:
+    with visit(tmp_path, empty=True) as visited:
+        yield visited
+
+
+def words(answer: httpx.Response) -> str:
+    """What a page says, without its markup."""
+    assert answer.status_code == 200, answer.text
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.text)))
+
+
+def stage_word(stage: str) -> str:
+    return {"none": "empty", "lead": "Lead", "subscriber": "Subscriber", "marketingqualifiedlead": "MQL"}[
+        stage
+    ]
+
+
+# --- overview ----------------------------------------------------------------------------------------------
+
+
+def test_the_overview_counts_every_contact_once(scene: Scene, http: httpx.Client) -> None:
+    table = http.get("/").text.partition("Contacts by stage</caption>")[2].partition("</table>")[0]
+
+    counted = [int(number) for number in re.findall(r'class="num">(\d+)<', table)]
+
+    assert sum(counted) == scene.app.store.mirror.size()
+
+
+def test_the_overview_says_what_changed_today_and_why(scene: Scene, http: httpx.Client) -> None:
+    said = words(http.get("/"))
+
+    assert "Lead → to MQL promoted 1" in said
+    applied = [one for one in scene.desk.today().counts if one.kind == "change.applied"]
+    assert f"{sum(one.count for one in applied)} changes applied" in said
+
+
+def test_the_overview_shows_the_plan_that_waits_and_why(scene: Scene, http: httpx.Client) -> None:
+    plan = scene.app.store.plans.plans(status=PlanStatus.PARKED)[0]
+
+    assert f"1 plan waits for you {plan.id} : {' '.join(plan.reasons)}" in words(http.get("/"))
+
+
+# --- contact -----------------------------------------------------------------------------------------------
+
+
+def test_the_contact_page_says_why_the_contact_is_an_mql(scene: Scene, http: httpx.Client) -> None:
+    said = words(http.get(f"/contacts/{scene.contact}"))
+
+    evaluation = (view := scene.desk.contact(scene.contact)) and view.evaluation
+    assert evaluation is not None
+    assert "Stays MQL (marketing qualified lead)" in said
+    assert "demo request, " in said
+    for criterion in evaluation.points:
+        assert criterion in said
+    for gate in evaluation.gates:
+        assert gate in said
+
+
+def test_the_arithmetic_of_a_past_change_is_shown_with_its_entry(scene: Scene, http: httpx.Client) -> None:
+    promoted = scene.app.store.trail.entries(
+        AuditFilter(contact=scene.contact, kind="change.intended", property=STAGE)
+    )
+    engaged = scene.app.store.trail.entries(
+        AuditFilter(contact=scene.contact, kind="change.intended", property=Own.ENGAGEMENT)
+    )
+
+    told = (promoted[0].draft.reason or {})["evaluation"]
+    assert f"The arithmetic of that moment Fit {told['fit']['value']:g} " in words(
+        http.get(f"/audit/{promoted[0].seq}")
+    )
+    assert "eng.demo" in words(http.get(f"/audit/{engaged[0].seq}"))
+
+
+def test_as_of_an_earlier_day_the_page_shows_what_was_true_then(scene: Scene, http: httpx.Client) -> None:
+    then = words(http.get(f"/contacts/{scene.contact}?at=2026-10-20"))
+
+    assert "As of 20 Oct 2026, 23:59 UTC" in then
+    assert "Lead since" in then
+    assert "Marketing qualified lead since" not in then
+
+
+def test_before_the_mirror_knew_a_contact_the_page_says_so(scene: Scene, http: httpx.Client) -> None:
+    assert "the oldest known values stand in" in words(http.get(f"/contacts/{scene.contact}?at=2026-09-01"))
+
+
+def test_a_persons_change_stands_in_the_timeline_with_who_it_was(scene: Scene, http: httpx.Client) -> None:
+    foreign = scene.app.store.trail.entries(AuditFilter(kind="change.foreign", property=STAGE))
+    assert foreign
+
+    said = words(http.get(f"/contacts/{foreign[0].draft.id}"))
+
+    assert "a person (user 9586504)" in said
+    assert "Opportunity" in said
+
+
+def test_a_contact_merged_away_leads_to_the_one_that_lives(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        visited.store.mirror.take(Intake(gone=(Gone(Kind.CONTACT, "102", into="101"),)))
+
+        answer = visited.http.get("/contacts/102")
+
+        assert (answer.status_code, answer.headers["location"]) == (303, "/contacts/101")
+        assert "merged with 102" in words(visited.http.get("/contacts/101"))
+
+
+def test_a_contact_that_is_gone_still_has_its_past(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        visited.store.mirror.take(Intake(gone=(Gone(Kind.CONTACT, "101"),)))
+
+        said = words(visited.http.get("/contacts/101"))
+
+        assert "no longer in the portal" in said
+        assert "Lifecycle stage : Lead → to MQL" in said
+
+
+@pytest.mark.parametrize("picture", ["stages", "scores"])
+def test_a_picture_tells_its_content_in_words_too(scene: Scene, http: httpx.Client, picture: str) -> None:
+    answer = http.get(f"/contacts/{scene.contact}/{picture}.svg")
+
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert re.search(r"<title>\w[^<]+</title><desc>\w[^<]+</desc>", answer.text)
+    assert "prefers-color-scheme:dark" in answer.text
+    assert "<script" not in answer.text
+
+
+# --- plans and runs ----------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_grouped_by_stage_cause_and_criterion(scene: Scene, http: httpx.Client) -> None:
+    plan = scene.app.store.plans.plans(status=PlanStatus.PARKED)[0]
+    contacts = {change.contact for some in scene.app.store.plans.changes(plan.id) for change in some}
+
+    said = words(http.get(f"/plans/{plan.id}"))
+
+    assert plan.tally.promoted == len(contacts)
+    for move, count in plan.tally.stages.items():
+        before, after = (stage_word(stage) for stage in move.split(">"))
+        assert f"{before} → to {after} {count}" in said
+    assert f"promoted {len(contacts)}" in said
+    assert f"eng.demo {len(contacts)}" in said
+    assert all(f"{contact} Lifecycle stage:" in said for contact in contacts)
+
+
+def test_an_applied_plan_has_no_buttons(scene: Scene, http: httpx.Client) -> None:
+    plan = scene.app.store.plans.plans(status=PlanStatus.APPLIED)[0]
+
+    assert "<button" not in http.get(f"/plans/{plan.id}").text.partition("<main")[2]
+
+
+def test_a_run_shows_every_change_with_its_outcome_over_its_pages(scene: Scene, http: httpx.Client) -> None:
+    first = scene.app.store.trail.runs(limit=100)[-1]
+    path, seen, outcomes = f"/runs/{first.id}", [], []
+
+    while path:
+        page = http.get(path).text
+        seen += re.findall(r'<th scope="row"><a href="/audit/(\d+)"', page)
+        outcomes += re.findall(r'<td><span class="tag (\w+)"', page)
+        older = re.search(r'href="([^"]+)" rel="next"', page)
+        path = unescape(older[1]) if older else ""
+
+    assert len(seen) == len(set(seen)) == first.kinds["change.intended"]
+    assert outcomes == ["applied"] * len(seen)
+
+
+# --- audit -------------------------------------------------------------------------------------------------
+
+
+def test_paging_through_the_trail_shows_every_entry_once_both_ways(scene: Scene, http: httpx.Client) -> None:
+    def walk(path: str, direction: str) -> list[int]:
+        seen = []
+        while path:
+            page = http.get(path).text
+            seen.append([int(seq) for seq in re.findall(r'<th scope="row"><a href="/audit/(\d+)"', page)])
+            onward = re.search(rf'href="([^"]+)" rel="{direction}"', page)
+            path = unescape(onward[1]) if onward else ""
+        return [seq for page_ in (seen if direction == "next" else reversed(seen)) for seq in page_]
+
+    expected = list(range(scene.app.store.trail.head().seq, 0, -1))
+
+    assert walk("/audit", "next") == expected
+    assert walk("/audit?after=0", "prev") == expected
+
+
+@pytest.mark.parametrize(("query", "where"), [
+    ("cause=promoted", AuditFilter(cause="promoted")),
+    ("kind=change.foreign", AuditFilter(kind="change.foreign")),
+    (f"property={STAGE}&kind=change.applied", AuditFilter(property=STAGE, kind="change.applied")),
+    ("actor=crmsync&definition=2026.4", AuditFilter(actor="crmsync", definition="2026.4")),
+    ("day=2026-10-12&cause=score_moved", AuditFilter(since=DAY, until=DAY + timedelta(days=1), cause="score_moved")),
+])  # fmt: skip
+def test_export_gives_exactly_what_the_filter_shows(
+    scene: Scene, http: httpx.Client, query: str, where: AuditFilter
+) -> None:
+    lines = [json.loads(line) for line in http.get(f"/audit/export.jsonl?{query}").text.splitlines()]
+
+    expected = [entry.seq for entry in reversed(scene.app.store.trail.entries(where, limit=10_000))]
+    assert [line["seq"] for line in lines] == expected
+    assert expected
+
+
+def test_export_is_the_whole_trail_that_verifies(scene: Scene, http: httpx.Client) -> None:
+    lines = http.get("/audit/export.jsonl").text.splitlines()
+
+    assert len(lines) == scene.app.store.trail.head().seq
+    assert json.loads(lines[-1])["hash"] == scene.app.store.trail.head().hash
+
+
+# --- definition --------------------------------------------------------------------------------------------
+
+
+def test_the_definition_is_told_in_sentences_with_version_and_signatures(http: httpx.Client) -> None:
+    said = words(http.get("/definition"))
+
+    assert "Becomes MQL (marketing qualified lead) when fit is A or B g.fit , and" in said
+    assert "Signed for marketing void" in said
+    assert "28 Feb 2027" in said
+    assert re.search(r"b2b-saas 2026\.4 5 Oct 2026, 07:\d\d UTC now", said)
+
+
+def test_a_definition_is_found_by_the_start_of_its_hash(scene: Scene, http: httpx.Client) -> None:
+    assert http.get(f"/definition/{scene.app.definition.ref.sha256[:12]}").status_code == 200
+    assert http.get("/definition/a").status_code == 404
+
+
+def test_the_difference_of_two_definitions_is_told(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        old = visited.desk.current
+        text = Path(old.name).read_text(encoding="utf-8")
+        later = text.replace("points: 50, within: 90d", "points: 60, within: 90d").replace(
+            '"2026.4"', '"2026.5"'
+        )
+        assert later != text
+        from crmsync.definition.load import load
+
+        new = load(later)
+        visited.store.definitions.keep(old.ref, text)
+        visited.store.definitions.keep(new.ref, later)
+
+        said = words(
+            visited.http.get(f"/definition/difference?old={old.ref.sha256}&new={new.ref.sha256[:12]}")
+        )
+
+        assert "eng.demo" in said
+        assert "50" in said
+        assert "60" in said
+
+
+# --- nothing yet -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "said"), [
+    ("/", "No contacts yet."),
+    ("/", "Nothing was changed today."),
+    ("/", "No run has written anything yet."),
+    ("/plans", "No plan yet."),
+    ("/runs", "No run has written anything yet."),
+    ("/runs?before=5", "There are no older runs."),
+    ("/audit", "The trail is empty."),
+    ("/audit?cause=promoted", "No entry matches."),
+    ("/audit/verify", "Not checked since crmsync was started."),
+    ("/definition", "No definition has been active yet"),
+])  # fmt: skip
+def test_where_there_is_nothing_a_page_says_what_comes_next(empty: Visit, path: str, said: str) -> None:
+    assert said in words(empty.http.get(path))
+
+
+def test_an_unknown_contact_is_answered_beside_the_question(empty: Visit) -> None:
+    unknown, blank = (
+        empty.submit("/contacts/find", contact="nobody@x.example"),
+        empty.submit("/contacts/find", contact=" "),
+    )
+
+    assert (unknown.status_code, blank.status_code) == (404, 400)
+    assert "No contact has this id or e-mail address." in unknown.text
+    assert "nobody@x.example" not in unknown.text
+
+
+# --- verification ------------------------------------------------------------------------------------------
+
+
+def checked(visited: Visit) -> str:
+    """Begin a check and ask until it has ended."""
+    visited.submit("/audit/verify")
+    while "Look again" in (said := visited.http.get("/audit/verify").text):
+        pass
+    return re.sub(r"<[^>]+>", " ", said)
+
+
+def test_a_whole_chain_is_found_whole(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        said = checked(visited)
+
+        assert "The chain holds" in said
+        assert visited.store.trail.head().hash in said
+
+
+def test_a_changed_entry_is_named(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        with visited.store.database.write() as conn:
+            for (name,) in conn.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            ).all():
+                conn.exec_driver_sql(f"DROP TRIGGER {name}")
+            conn.exec_driver_sql("UPDATE audit SET actor = 'nobody' WHERE seq = 4")
+
+        said = checked(visited)
+
+        assert "The chain does not hold" in said
+        assert "Audit entry 4 was changed." in said

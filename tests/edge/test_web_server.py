@@ -1,0 +1,68 @@
+"""The server of the pages: ports, threads, stopping."""
+
+import socket
+import threading
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from crmsync.errors import OperatorError
+from crmsync.web import WebConfig, serve
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+async def hello(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(request.url.path)
+
+
+APP = Starlette(routes=[Route("/{rest:path}", hello)])
+
+
+def test_it_answers_until_it_is_stopped_and_frees_its_port() -> None:
+    running = serve(APP, "127.0.0.1", 0)
+    assert httpx.get(running.address + "a").text == "/a"
+
+    running.stop()
+    running.stop()
+
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(running.address)
+    again = serve(APP, "127.0.0.1", running.port)
+    again.stop()
+    assert not [one for one in threading.enumerate() if one.name == "web"]
+
+
+def test_a_port_in_use_is_said_with_the_next_step() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(
+            OperatorError, match=rf"Port {port} on 127\.0\.0\.1 is in use\. Stop the other program"
+        ):
+            serve(APP, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_that_is_not_ours_is_said(host: str) -> None:
+    with pytest.raises(OperatorError, match=host.replace(".", r"\.")):
+        serve(APP, host, 0)
+
+
+@pytest.mark.parametrize(("host", "needs_login"), [
+    ("127.0.0.1", False), ("localhost", False), ("::1", False), ("[::1]", False), ("127.8.8.8", False),
+    ("0.0.0.0", True), ("::", True), ("192.168.1.5", True), ("crm.acme.example", True), ("", True),
+])  # fmt: skip
+def test_only_loopback_is_open(host: str, needs_login: bool) -> None:
+    assert WebConfig(host, lambda: NOW, token="t").needs_login is needs_login
+
+
+def test_a_config_does_not_print_its_token() -> None:
+    assert "hunter2" not in repr(WebConfig("0.0.0.0", lambda: NOW, token="hunter2"))
