@@ -81,8 +81,9 @@ def test_the_overview_shows_the_plan_that_waits_and_why(scene: Scene, http: http
 def test_the_contact_page_says_why_the_contact_is_an_mql(scene: Scene, http: httpx.Client) -> None:
     said = words(http.get(f"/contacts/{scene.contact}"))
 
-    evaluation = (view := scene.desk.contact(scene.contact)) and view.evaluation
-    assert evaluation is not None
+    view = scene.desk.contact(scene.contact)
+    assert view is not None
+    assert (evaluation := view.evaluation) is not None
     assert "Stays MQL (marketing qualified lead)" in said
     assert "demo request, " in said
     for criterion in evaluation.points:
