@@ -10,6 +10,7 @@ resumed from its last page all the same. Pages come in the order of ids within a
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import sqrt
 from threading import Lock
 from typing import Protocol
@@ -25,6 +26,7 @@ _MOST_LOOKS = 12
 _KEPT_S = 120.0
 _THREADS = 16
 _MARK = "~"
+_NEVER = 10**9
 
 Read = Callable[[str | None], Page]
 
@@ -78,7 +80,10 @@ class ReadAhead:
         ranges = parse(after)
         for one in ranges[1 : self._width]:
             self._fetch(name, one.start, read)
-        page, rest = _within(self._taken(name, ranges[0].start, read), ranges[0])
+        page = self._taken(name, ranges[0].start, read)
+        if not _ascends(page, str(ranges[0].start)):
+            raise broken_answer("a list that was in the order of ids no longer is")
+        page, rest = _within(page, ranges[0])
         left = [*ranges[1:], *([rest] if rest is not None else [])]
         for one in left[: self._width]:
             self._fetch(name, one.start, read)
@@ -93,6 +98,11 @@ class ReadAhead:
             in_a_row = 0 if after is None else self._in_a_row.get(name, 0)
             self._in_a_row[name] = in_a_row + 1
         page = read(after)
+        if not _ascends(page, after):
+            with self._lock:
+                self._in_a_row[name] = (
+                    _NEVER  # not in the order of ids: such a list cannot be entered anywhere
+                )
         if self._width < 2 or in_a_row + 1 != LONG_PAGES or page.after is None or not page.after.isdecimal():
             return page
         ranges = _cut(int(page.after), (in_a_row + 1) * 100, self._width, census)
@@ -144,6 +154,15 @@ def _within(page: Page, one: Range) -> tuple[Page, Range | None]:
     }
     rest = None if following is None or following >= end else Range(following, end)
     return replace(page, snapshots=snapshots, unreadable=unreadable), rest
+
+
+def _ascends(page: Page, after: str | None) -> bool:
+    """Whether a page lies between its start and the next one, in the order of ids."""
+    ids = [int(one.id) for one in page.snapshots]
+    first = int(after) if after is not None and after.isdecimal() else 0
+    last = int(page.after) if page.after is not None and page.after.isdecimal() else None
+    bounds = [first, *ids, *([last] if last is not None else [])]
+    return all(one <= other for one, other in pairwise(bounds)) and len(set(ids)) == len(ids)
 
 
 def _start(after: str) -> int:

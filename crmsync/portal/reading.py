@@ -116,7 +116,7 @@ class Reader:
         if is_long:
             rows = self._with_values(kind, rows, needed)
         snapshots, unreadable = self._taken(kind, rows, properties, associations)
-        return Page(tuple(snapshots), next_after(answer.get("paging"), after), unreadable)
+        return Page(tuple(snapshots), next_after(answer.get("paging"), after, by_id=True), unreadable)
 
     def _reading(self, kind: Kind, found: Found, properties: Sequence[str]) -> Reading:
         snapshots: dict[str, Snapshot] = {}

@@ -94,9 +94,12 @@ def ids_joined(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(int(part)) for part in parts if _ID.fullmatch(part)))
 
 
-def next_after(paging: object, asked: str | None) -> str | None:
+def next_after(paging: object, asked: str | None, *, by_id: bool = False) -> str | None:
     """
     Read where the next page starts; None: this was the last.
+
+    Args:
+        by_id: it is the id of the next object, so it can only grow; other tokens mean nothing to us.
 
     *Raises* Unavailable when paging is there but unreadable or stands still: the end must not be guessed.
     """
@@ -111,7 +114,7 @@ def next_after(paging: object, asked: str | None) -> str | None:
             return None
         case _:
             raise broken_answer("its paging cannot be read")
-    if text == asked or _is_back(text, asked):
+    if text == asked or (by_id and _is_back(text, asked)):
         raise broken_answer("its paging does not advance")
     return text
 

@@ -144,6 +144,44 @@ def test_g7_what_joins_or_leaves_while_the_list_is_read_shifts_nobody_else() -> 
     assert stable <= set(found)
 
 
+def test_g7_a_list_in_another_order_is_never_cut() -> None:
+    pages = {str(n): [10_000 - 100 * n - k for k in range(100)] for n in range(60)}
+
+    def read(after: str | None) -> Page:
+        number = int(after or 0)
+        rest = str(number + 1) if number < 59 else None
+        return Page(tuple(Snapshot(Kind.CALL, str(one), START) for one in pages[str(number)]), rest)
+
+    found: list[int] = []
+    after: str | None = None
+    with closing(ReadAhead(4, FakeTime().monotonic)) as ahead:
+        while True:
+            page = ahead.page("calls", after, read, ALongList(range(1, 10_001)))
+            found += [int(one.id) for one in page.snapshots]
+            if (after := page.after) is None:
+                break
+
+    assert sorted(found) == list(range(4_001, 10_001))
+
+
+def test_g7_a_list_that_falls_out_of_order_is_not_cut_short() -> None:
+    long = ALongList(range(1, 30_001))
+
+    def read(after: str | None) -> Page:
+        page = long.read(after)
+        if int(after or 0) > 20_000:
+            return Page(tuple(reversed(page.snapshots)), page.after)
+        return page
+
+    def whole() -> None:
+        after: str | None = None
+        for _ in range(301):
+            after = ahead.page("calls", after, read, long).after
+
+    with closing(ReadAhead(4, FakeTime().monotonic)) as ahead, pytest.raises(Unavailable, match="order"):
+        whole()
+
+
 def test_a_page_fetched_long_ago_is_fetched_again() -> None:
     time, long = FakeTime(), ALongList(SHAPES["dense"])
     with closing(ReadAhead(4, time.monotonic)) as ahead:
