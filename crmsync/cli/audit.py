@@ -31,7 +31,7 @@ _FILTERS = (
     click.option("--property", "property_name", metavar="NAME", help="For example lifecyclestage."),
     click.option("--actor", help="For example crmsync, or 'CRM_UI userId:12'."),
     click.option("--definition", metavar="VERSION", help="Its version, id or hash."),
-    click.option("--run", metavar="RUN"),
+    click.option("--run", metavar="RUN", help="A run's id, see --kind run.started."),
     click.option("--since", metavar="INSTANT", help="2026-11-22, 2026-11-22T12:00Z, or an age: 24h."),
     click.option("--until", metavar="INSTANT", help="Up to, not including."),
 )
@@ -48,7 +48,7 @@ def audit() -> None:
     """Look at the audit trail, take it elsewhere, prove that nobody changed it."""
 
 
-@audit.command("list")
+@audit.command("list", short_help="List entries, the newest first.")
 @_filtered
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @json_option
@@ -66,32 +66,34 @@ def list_(call: Call, /, *, limit: int, as_json: bool, **filters: str | None) ->
     )
 
 
-@audit.command("export")
+@audit.command("export", short_help="Write entries as JSON Lines, CSV or a bundle.")
 @_filtered
 @click.option("--csv", "as_csv", is_flag=True, help="CSV instead of JSON Lines.")
 @click.option("--output", metavar="FILE", default="-", help="Where to write; - is standard output.")
 @click.option(
     "--bundle", metavar="FILE.zip", type=_FILE, help="All entries, definitions, checkpoints and a verifier."
 )
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of JSON Lines.")
 @click.pass_obj
-def export(call: Call, /, *, as_csv: bool, output: str, bundle: Path | None, **filters: str | None) -> None:
+def export(
+    call: Call, /, *, as_csv: bool, as_json: bool, output: str, bundle: Path | None, **filters: str | None
+) -> None:
     """Write entries, the oldest first: as JSON Lines, CSV, or a bundle that proves itself."""
     if bundle is not None and (as_csv or output != "-" or any(filters.values())):
         raise click.UsageError("--bundle holds everything: it goes with no filter, --csv or --output.")
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two formats: choose one.")
     with session(call) as app:
         if bundle is not None:
-            entries = app.store.export_bundle(bundle, app.settings.store.checkpoint_dir)
-            click.echo(
-                f"{entries} entries are in {bundle}. It proves itself: unzip it, python verify.py {bundle.name}"
-            )
+            _export_bundle(app, bundle, as_json=as_json)
             return
-        lines = app.store.trail.export(_where(app, **filters))
+        entries = app.store.trail.export(_where(app, **filters))
         with _written(output) as out:
-            for line in csv_lines(lines) if as_csv else json_lines(lines):
+            for line in csv_lines(entries) if as_csv else _json_parts(entries, as_json=as_json):
                 out.write(line.encode() if isinstance(line, str) else line)
 
 
-@audit.command("verify")
+@audit.command("verify", short_help="Prove that no entry was changed or removed.")
 @click.option("--head", metavar="HASH", help="A head noted before: the chain must still contain it.")
 @click.option(
     "--bundle", metavar="FILE.zip", type=_EXISTING, help="Verify an exported bundle; needs no database."
@@ -113,7 +115,7 @@ def verify(call: Call, *, head: str | None, bundle: Path | None, key: str | None
     click.echo(f"Head: {proven['head']}")
 
 
-@audit.command("checkpoint")
+@audit.command("checkpoint", short_help="Write the head to a small, signed file.")
 @click.option(
     "--dir", "directory", metavar="DIR", type=_DIRECTORY, help="Where to [the setting store.checkpoint_dir]."
 )
@@ -145,7 +147,7 @@ def checkpoint(call: Call, *, directory: Path | None, key_file: Path | None, as_
         click.echo(f"{file}: entry {head.seq}, {head.hash}")
 
 
-@audit.command("head")
+@audit.command("head", short_help="Print the newest entry's number and hash.")
 @json_option
 @click.pass_obj
 def head(call: Call, *, as_json: bool) -> None:
@@ -156,6 +158,28 @@ def head(call: Call, *, as_json: bool) -> None:
         print_json({"seq": newest.seq, "hash": newest.hash})
     else:
         click.echo(f"{newest.seq} {newest.hash}")
+
+
+def _export_bundle(app: App, bundle: Path, *, as_json: bool) -> None:
+    entries = app.store.export_bundle(bundle, app.settings.store.checkpoint_dir)
+    if as_json:
+        print_json({"bundle": str(bundle), "entries": entries})
+        return
+    click.echo(
+        f"{bundle}: {entries} entries. It proves itself: unzip it, then python verify.py {bundle.name}"
+    )
+
+
+def _json_parts(entries: Iterator[dict[str, Any]], *, as_json: bool) -> Iterator[bytes]:
+    """Yield lines, or the parts of one list: a trail may be too large to hold."""
+    lines = json_lines(entries)
+    if not as_json:
+        yield from lines
+        return
+    yield b"["
+    for position, line in enumerate(lines):
+        yield (b",\n" if position else b"\n") + line.rstrip(b"\n")
+    yield b"\n]\n"
 
 
 def _trail_proof(call: Call, key: str | None, head: str | None) -> dict[str, Any]:

@@ -256,6 +256,9 @@ class Engine:
     def _write(self, plan: Plan, run: RunId, written: Written) -> Written:
         """Record and write, a hundred contacts at a time; stops between two of them when asked to."""
         self.trail.append([self._entry("run.started", run, {"plan": plan.id})])
+        self._activate(
+            plan.definition, run
+        )  # before its first change: whoever asks later finds it active then
         before = Counter(written.results)
         for changes in self.plans.changes(plan.id):
             if self.should_stop():
@@ -265,7 +268,6 @@ class Engine:
             written.intended += len(intents)
             written = self._noted(written, write.write(self.sink, self.trail, intents, run))
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
-        self._activate(plan.definition, run)
         results = {result.value: n - before[result] for result, n in sorted(written.results.items())}
         self.trail.append([self._entry("run.finished", run, {"plan": plan.id, **results})])
         return written

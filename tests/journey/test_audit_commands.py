@@ -125,6 +125,11 @@ def test_csv_has_one_row_an_entry(told: Scene) -> None:
     assert {row["hash"] for row in rows} == {one["hash"] for one in entries}
 
 
+def test_json_is_one_document(told: Scene) -> None:
+    assert told.json("audit", "export", "--kind", "run.") == told.export("--kind", "run.")
+    assert told.json("audit", "export", "--run", "r-none") == []
+
+
 def test_output_goes_to_a_file(told: Scene, tmp_path: Path) -> None:
     file = tmp_path / "trail.jsonl"
 

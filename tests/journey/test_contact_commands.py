@@ -140,6 +140,11 @@ def test_explain_at_uses_the_values_and_the_definition_of_then(own: Scene, tmp_p
     assert past["evaluation"]["disqualified"] == []
     assert past["evaluation"]["fit"] == before["evaluation"]["fit"]
     assert past["stage"] == before["stage"]
+    change = own.json("history", contact, "--all", env=env)["moments"][-1]
+    of_the_change = own.json("explain", contact, "--at", change["at"], env=env)
+    assert (
+        of_the_change["evaluation"]["definition"] == change["definition"] != past["evaluation"]["definition"]
+    )
 
 
 @pytest.mark.parametrize(
