@@ -19,6 +19,7 @@ from crmsync.errors import OperatorError
 
 ROLES = ("marketing", "sales")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+")  # an address needs no quotes
+_BEFORE = ("id", "version", "scope", "review_by")  # what a reader expects above the signatures
 _BOM = "\ufeff"
 
 
@@ -196,7 +197,7 @@ def _with_key(body: str, head: MappingNode, signature: Signature) -> str:
     if head.flow_style:
         at = _end(head.value[-1][1])
         return f"{body[:at]}, agreed_by: [{_flow(signature)}]{body[at:]}"
-    key, value = [(k, v) for k, v in head.value if k.value in {"id", "version", "scope", "review_by"}][-1]
+    key, value = [(k, v) for k, v in head.value if k.value in _BEFORE and v.style not in {"|", ">"}][-1]
     newline, indent = _newline(body), " " * key.start_mark.column
     at = _end_of_line(body, _end(value))
     lines = f"{newline}{indent}agreed_by:{newline}{indent}  - {_flow(signature)}"

@@ -55,7 +55,28 @@ DASHED = f"""definition:
       sha256: 77aa
   version: "1"
 {STAGES}"""
+FOLDED = f"""definition:
+  version: "1"
+  id: acme
+  scope: >
+    Inbound demand,
+    all of it
+
+{STAGES}"""
+ODD_DASH = f"""definition:
+  id: acme
+  version: '1'
+  agreed_by:
+    -
+      role: sales
+      who: bo@acme.example
+      sha256: 77aa
+{STAGES}"""
+TRAILING = f'definition: {{id: acme, version: "1",  # mine\n  }}\n{STAGES}'
 ALL = {
+    "folded scope": FOLDED,
+    "odd dash": ODD_DASH,
+    "trailing comma": TRAILING,
     "block": BLOCK,
     "flow": FLOW,
     "empty list": EMPTY,
