@@ -92,7 +92,7 @@ def print_history(out: Console, contact: str, moments: Sequence[Moment]) -> None
     if not moments:
         out.print(f"Contact {contact}: nobody has changed its stage since crmsync knows it.")
         return
-    out.print(Text(f"Contact {contact}", style="bold"))
+    out.print(plain(f"Contact {contact}"), style="bold")
     for moment in moments:
         _print_moment(out, moment, contact)
 
@@ -100,7 +100,7 @@ def print_history(out: Console, contact: str, moments: Sequence[Moment]) -> None
 def _print_moment(out: Console, moment: Moment, contact: str) -> None:
     head = Text(f"{moment.at:%Y-%m-%d %H:%M}  ")
     head.append_text(Text.assemble((plain(_title(moment)).plain, "bold")))
-    head.append(f"  {moment.actor.words}")
+    head.append("  ").append_text(plain(moment.actor.words))
     if moment.state is not State.DONE:
         head.append(f"  {moment.state.value}", style=_STYLES[moment.state])
     out.print(head)

@@ -94,7 +94,7 @@ def print_parked(out: Console, plan: Plan | None) -> None:
         return
     out.print(f"[yellow]Plan {plan.id} is parked: a person must look first.[/]")
     for reason in plan.reasons:
-        out.print(f"  - {reason}")
+        out.print(f"  - {reason}", markup=False)
     out.print(f"Look: crmsync plans {plan.id}   Then: crmsync approve {plan.id} (or reject)")
 
 
