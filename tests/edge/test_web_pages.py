@@ -83,7 +83,8 @@ def test_the_contact_page_says_why_the_contact_is_an_mql(scene: Scene, http: htt
 
     view = scene.desk.contact(scene.contact)
     assert view is not None
-    assert (evaluation := view.evaluation) is not None
+    evaluation = view.evaluation
+    assert evaluation is not None
     assert "Stays MQL (marketing qualified lead)" in said
     assert "demo request, " in said
     for criterion in evaluation.points:
