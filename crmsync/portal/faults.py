@@ -76,6 +76,15 @@ def broken(route: Route, what: str, *, status: int | None = None) -> Fault:
     )
 
 
+def unreached(route: Route, what: str) -> Fault:
+    """HubSpot cannot have seen it: whatever it was, it had no effect."""
+    error = Unavailable(
+        f"HubSpot could not be reached for {route.template}: {what}.",
+        next_step="Check portal.base_url and the network; crmsync goes on by itself.",
+    )
+    return Fault(error, Again.FAILED)
+
+
 def refusal(route: Route, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Say what an answer outside 2xx means. Never quotes HubSpot's sentence: it may hold values."""
     said = _envelope(body)

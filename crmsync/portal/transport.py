@@ -19,7 +19,7 @@ from crmsync.errors import PortalError, RateLimited
 from crmsync.portal.budget import Budget
 from crmsync.portal.clock import PortalClock
 from crmsync.portal.config import PortalConfig, Time
-from crmsync.portal.faults import Again, Fault, broken, refusal
+from crmsync.portal.faults import Again, Fault, broken, refusal, unreached
 from crmsync.portal.paths import Route, route
 from crmsync.portal.traffic import Traffic
 from crmsync.portal.wire import Broken, Exchange, NotSent
@@ -162,8 +162,7 @@ class Transport:
         try:
             exchange = self._wire.exchange(sending.method, sending.path, sending.headers, sending.body)
         except NotSent as error:
-            fault = broken(sending.route, error.what)
-            raise self._again(sending, Fault(fault.error, Again.FAILED), may_repeat=True) from error
+            raise self._again(sending, unreached(sending.route, error.what), may_repeat=True) from error
         except Broken as error:
             raise self._again(sending, broken(sending.route, error.what)) from error
         finally:

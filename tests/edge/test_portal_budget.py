@@ -14,6 +14,7 @@ from crmsync.model import Kind
 from crmsync.portal.budget import Budget, Ticket
 from crmsync.portal.clock import PortalClock
 from crmsync.portal.config import PortalConfig, Time
+from crmsync.portal.gateway import Gateway
 from crmsync.portal.paths import Limit
 from crmsync.portal.traffic import Traffic
 from tests.inprocess import START, FakeTime, a_portal, connected
@@ -176,6 +177,47 @@ def test_g8_with_another_app_searching_half_of_it_fewer_than_one_in_a_hundred_is
 
     assert sum(portal.limits.refused.values()) < 9
     assert 900 / time.elapsed > 1.5
+
+
+def pages_until_refused(gateway: Gateway) -> tuple[int, RateLimited]:
+    for n in range(1_000):
+        try:
+            gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
+        except RateLimited as error:
+            return n, error
+    raise AssertionError
+
+
+def test_g8_the_day_ends_at_the_portals_reserve_and_starts_again_at_its_midnight() -> None:
+    time = FakeTime()  # noon UTC is 13:00 in Brussels
+    portal = a_portal(time, time_zone="Europe/Brussels")
+    portal.limits.day.limit = 200
+    gateway = connected(portal, time, daily_reserve=0.1)
+    gateway.account()
+
+    sent, error = pages_until_refused(gateway)
+
+    assert sent == 179  # and the account, and 20 for others
+    assert portal.limits.day.remaining() == 20
+    assert error.retry_after_s == pytest.approx(11 * 3600, abs=200)
+    time.pass_by(error.retry_after_s + 1)
+    assert pages_until_refused(gateway)[0] == 180
+    assert portal.limits.refused == {}
+
+
+def test_g8_a_day_that_other_apps_spent_is_told_and_over_at_midnight() -> None:
+    time = FakeTime()
+    portal = a_portal(time, time_zone="America/New_York")
+    gateway = connected(portal, time, daily_reserve=0.0)
+    gateway.account()
+    portal.limits.day.used = portal.limits.day.limit
+
+    _, error = pages_until_refused(gateway)
+
+    assert (error.policy, round(error.retry_after_s / 3600)) == ("DAILY", 17)
+    assert "America/New_York" in str(error)
+    time.pass_by(error.retry_after_s + 1)
+    gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
 
 
 # --- many threads at once ----------------------------------------------------------------------------------------

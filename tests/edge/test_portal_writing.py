@@ -418,6 +418,17 @@ def test_when_nothing_more_can_be_sent_what_was_not_yielded_was_not_sent(
     assert [both.sees(one, Own.FIT) for one in ids] == ["30"] * 100 + [None] * 150
 
 
+def test_a_portal_that_cannot_be_reached_was_sent_nothing(both: Served) -> None:
+    (contact,) = contacts(both, 1)
+    both.update(a_change(contact, Own.GRADE, "A1"))
+    outcomes: list[Outcome] = []
+    both.sandbox.stop()
+
+    with pytest.raises(Unavailable):
+        outcomes.extend(both.gateway.update([an_intent(a_change(contact, Own.FIT, "30"))]))
+    assert set(results(outcomes)) <= {Result.OPEN}  # the broken keep-alive connection may have carried it
+
+
 @pytest.mark.parametrize("fault", ["423", "burst", "unknown_429"])
 def test_a_refusal_before_the_effect_only_takes_time(both: Served, fault: str) -> None:
     ids = contacts(both, 3)
