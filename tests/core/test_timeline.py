@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crmsync.insight.actors import Source, foreign_actor, our_actor
 from crmsync.insight.timeline import Moment, State, What, stage_life, timeline
@@ -288,3 +290,43 @@ def test_our_own_entries_name_crmsync_the_portal_or_the_person() -> None:
         Source.PORTAL,
         Source.OPERATOR,
     ]
+
+
+_KINDS = (
+    "change.intended",
+    "change.applied",
+    "change.failed",
+    "change.foreign",
+    "contact.merged",
+    "contact.erased",
+)
+_VALUES = st.sampled_from([None, "", "lead", MQL])
+
+
+@st.composite
+def trails(draw: st.DrawFn) -> Trail:
+    """Anything that could stand in a trail, also what no crmsync would write."""
+    trail = Trail()
+    for _ in range(draw(st.integers(0, 12))):
+        trail.add(
+            draw(st.sampled_from([*_KINDS, "plan.parked", "finding", "of.tomorrow"])),
+            id=draw(st.sampled_from(["101", "102"])),
+            property=draw(st.sampled_from([None, STAGE, Own.FIT, Own.REASON])),
+            before=draw(_VALUES),
+            after=draw(_VALUES),
+            of=draw(st.none() | st.integers(1, 12)),
+            cause=draw(st.sampled_from([None, "promoted", "reverted", "of_tomorrow"])),
+            reason=draw(st.sampled_from([None, {}, {"plan": "p-1"}, {"score": 1.5}, {"score": "x"}])),
+            run=draw(st.sampled_from([None, RunId("r-1"), RunId("r-2")])),
+        )
+    return trail
+
+
+@given(trail=trails(), data=st.data())
+def test_any_trail_is_told_in_order_whatever_order_it_is_read_in(trail: Trail, data: st.DataObject) -> None:
+    told = trail.told({PlanId("p-1"): ()})
+
+    assert [(one.at, one.seq) for one in told] == sorted((one.at, one.seq) for one in told)
+    assert len({one.seq for one in told}) == len(told) <= len(trail.entries)
+    shuffled = data.draw(st.permutations(trail.entries))
+    assert timeline(shuffled, {PlanId("p-1"): ()}) == told
