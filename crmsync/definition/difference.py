@@ -18,7 +18,7 @@ from crmsync.definition.comparing import (
 )
 from crmsync.definition.difference_points import input_differences, score_differences
 from crmsync.definition.nouns import Campaign, Condition, Definition, Example, Rule
-from crmsync.definition.sentences import example_line
+from crmsync.definition.sentences import example_line, on
 from crmsync.definition.text import fold
 from crmsync.definition.words import both, number, phrase, signed, spaced, span, stage_label
 
@@ -234,7 +234,7 @@ def _wordings(definition: Definition) -> Iterator[tuple[str, str]]:
         "review_by": terms.review_by,
         **{f"learnings.{index}": text for index, text in enumerate(terms.learnings, start=1)},
         **{f"waive.{rule}": reason for rule, reason in terms.waive.items()},
-        **{f"agreed_by.{s.role}": f"{s.who}, {s.sha256[:12]}" for s in terms.agreed_by},
+        **{f"agreed_by.{s.role}": f"{s.who}{on(s.at)}, {s.sha256[:12]}" for s in terms.agreed_by},
     }
     yield from ((f"definition.{key}", str(value)) for key, value in head.items() if value is not None)
     for criterion in definition.criteria():

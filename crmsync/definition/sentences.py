@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from crmsync.definition.nouns import (
@@ -33,6 +33,7 @@ from crmsync.definition.words import (
     article,
     both,
     count_phrase,
+    counted,
     either,
     event_label,
     number,
@@ -133,14 +134,15 @@ def _agreement(definition: Definition) -> Iterator[Line]:
     yield Line(f"Content hash: {definition.ref.sha256}")
     status = signature_status(definition)
     for held in status.signed:
-        yield Line(f"Signed for {held.role} by {held.who}{_on(held.at)}.")
+        yield Line(f"Signed for {held.role} by {held.who}{on(held.at)}.")
     for void in status.void:
-        yield Line(f"Void: {void.role}, {void.who}{_on(void.at)}, signed another content.")
+        yield Line(f"Void: {void.role}, {void.who}{on(void.at)}, signed another content.")
     for role in status.missing:
         yield Line(f"Not signed for {role}.")
 
 
-def _on(at: object) -> str:
+def on(at: datetime | None) -> str:
+    """Return ` on 2026-11-24`, or nothing."""
     return f" on {at:%Y-%m-%d}" if at else ""
 
 
@@ -375,6 +377,8 @@ def example_line(example: Example) -> Line:
     given = [f"{spaced(name)}: {_value(value)}" for name, value in example.facts.items()]
     given += [f"{event_label(name)} {span(age)} before" for name, age in example.events]
     given += [f"stage: {stage_label(example.stage)}"] if example.stage else []
+    days = example.days_in_stage
+    given += [f"in it for {counted(days, 'day')}"] if days is not None else []
     got = [
         f"{key} {stage_label(value) if key == 'stage' else value}" for key, value in example.expect.items()
     ]
