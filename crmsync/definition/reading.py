@@ -354,6 +354,12 @@ def unusable(event: Event) -> Finding | None:
     return None
 
 
+def contact_schema(layout: Layout) -> dict[str, pl.DataType]:
+    """Return the columns of a contacts frame and their types."""
+    facts = {layout.facts[fact.name]: DTYPES[fact.type] for fact in layout.definition.facts.values()}
+    return {ROW: pl.Int64(), STAGE: pl.String(), ENTERED: pl.Int64(), **facts}
+
+
 def event_schema(layout: Layout) -> dict[str, pl.DataType]:
     """Return the columns of an events frame and their types."""
     attributes = {column: DTYPES[layout.attribute_type(name)] for name, column in layout.attributes.items()}

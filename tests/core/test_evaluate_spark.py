@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import pytest
 from crmsync.definition import Evaluator, evaluation_json, load, parse_record
 from crmsync.definition.evaluate import Frames
 from crmsync.definition.reading import Reading
+from crmsync.definition.spark import bad_lines, read_lines
 from tests.core.scenes import contact, definition, loaded
 from tests.core.test_conformance import as_of, is_same
 
@@ -51,6 +53,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     patch = pytest.MonkeyPatch()
     patch.setenv("JAVA_HOME", java_home(tmp_path_factory.mktemp("java")))
     patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    patch.setenv("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master("local[1]")
     for key, value in {
         "spark.ui.enabled": "false",
@@ -106,3 +109,31 @@ def test_random_agreements_decide_the_same_on_spark(spark: Any, seed: int) -> No
     compiled = Evaluator(loaded(definition(rng)))
 
     check(spark, compiled, [json.dumps(contact(rng, number)) for number in range(25)], NOW)
+
+
+def test_lines_are_read_on_the_workers_and_evaluated_there(spark: Any) -> None:
+    folder = HERE / "conformance" / "15"
+    at = as_of((folder / "as_of").read_text("utf-8"))
+    compiled = Evaluator(load(folder / "definition.yaml"))
+    records = (folder / "records.jsonl").read_text("utf-8").splitlines()
+    numbered = [(7_000_000_000 + number, line) for number, line in enumerate([*records, "oops"])]
+    lines = spark.createDataFrame(numbered, "row bigint, line string")
+
+    frames = read_lines(lines, compiled.definition)
+    said = (
+        compiled.evaluate_frames(frames, at)
+        .select("row", "fit", "engagement", "code", "outcome")
+        .to_native()
+        .collect()
+    )
+
+    got = {row["row"]: tuple(row)[1:] for row in said}
+    evaluations = compiled.evaluate((parse_record(line) for line in records), at)
+    expected = {number: made for (number, _), made in zip(numbered, evaluations, strict=False)}
+    assert got.keys() == expected.keys()
+    for row, made in expected.items():
+        assert got[row][:2] == pytest.approx((made.fit, made.engagement), abs=1e-5)
+        assert got[row][2:] == (made.code, made.outcome)
+    assert [(row["row"], row["problem"][:8]) for row in bad_lines(lines).collect()] == [
+        (numbered[-1][0], "not JSON")
+    ]
