@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from crmsync.cycle.revert import Conflict, Only
 from crmsync.definition.comparing import Difference
 from crmsync.definition.sentences import Section
 from crmsync.definition.signing import SignatureStatus
@@ -124,6 +125,20 @@ class PlanReview:
 
 
 @dataclass(frozen=True, slots=True)
+class Undone:
+    """
+    A planned revert.
+
+    Attributes:
+        plan: to be approved; None: nothing can be restored.
+        conflicts: what stays, because somebody changed it since.
+    """
+
+    plan: PlanId | None
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DefinitionVersion:
     """A definition that was active. `until` None: it still is."""
 
@@ -188,7 +203,10 @@ class Desk(Protocol):
 
     # --- plans ---------------------------------------------------------------------------------------------
 
-    def plans(self, *, parked_only: bool = False) -> tuple[Plan, ...]: ...
+    def plans(self) -> tuple[Plan, ...]: ...
+
+    def waiting(self) -> tuple[Plan, ...]:
+        """Return what waits for a person: parked plans, and reverts that were planned."""
 
     def plan(self, plan: PlanId) -> Plan | None: ...
 
@@ -209,8 +227,11 @@ class Desk(Protocol):
     def run_steps(self, run: RunId, *, before: int | None = None, limit: int = 100) -> tuple[Step, ...]:
         """Return the changes that a run intended, each with its outcome."""
 
-    def revert(self, run: RunId) -> PlanId | None:
-        """Make the plan that restores what was before, to be approved; None: nothing can be restored."""
+    def revert(self, run: RunId, only: Only | None) -> Undone:
+        """Make the plan that restores what was before a run, or before one sort of its changes."""
+
+    def conflicts(self, plan: PlanId) -> tuple[Conflict, ...]:
+        """Return what a revert that was planned here could not restore; empty when nothing is remembered."""
 
     # --- audit ---------------------------------------------------------------------------------------------
 

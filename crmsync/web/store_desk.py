@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from crmsync.cycle.qualify import Qualifier
+from crmsync.cycle.revert import Conflict, Only
 from crmsync.definition import card
 from crmsync.definition.comparing import Difference
 from crmsync.definition.difference import compare
@@ -40,11 +41,21 @@ from crmsync.store.filtering import AuditFilter
 from crmsync.store.life import life
 from crmsync.store.reading import Head, RunLine
 from crmsync.store.verify import Verified
-from crmsync.web.desk import ContactView, DefinitionVersion, DefinitionView, Funnel, PlanReview, Step, Today
+from crmsync.web.desk import (
+    ContactView,
+    DefinitionVersion,
+    DefinitionView,
+    Funnel,
+    PlanReview,
+    Step,
+    Today,
+    Undone,
+)
 from crmsync.web.review import reviewed
 
 _PLANS_SHOWN = 50
 _REVIEWS_KEPT = 8
+_REVERTS_KEPT = 20
 _EVALUATIONS_KEPT = 200
 _STAYS_TRUE_FOR = timedelta(minutes=1)
 
@@ -56,12 +67,12 @@ class Actions:
 
     Attributes:
         approve, reject: with the name of who decided. Raise OperatorError when the plan no longer waits.
-        revert: makes the plan that restores what a run changed, parked for approval; None: nothing to restore.
+        revert: makes the plan that restores what a run changed, to be approved.
     """
 
     approve: Callable[[PlanId, str], None]
     reject: Callable[[PlanId, str], None]
-    revert: Callable[[RunId], PlanId | None]
+    revert: Callable[[RunId, Only | None], Undone]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,7 @@ class StoreDesk:
         default_factory=OrderedDict
     )
     _reviews: dict[tuple[PlanId, str, str], PlanReview] = field(default_factory=dict)
+    _conflicts: dict[PlanId, tuple[Conflict, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     # --- overview ------------------------------------------------------------------------------------------
@@ -194,8 +206,13 @@ class StoreDesk:
 
     # --- plans ---------------------------------------------------------------------------------------------
 
-    def plans(self, *, parked_only: bool = False) -> tuple[Plan, ...]:
-        return self.store.plans.plans(status=PlanStatus.PARKED if parked_only else None, limit=_PLANS_SHOWN)
+    def plans(self) -> tuple[Plan, ...]:
+        return self.store.plans.plans(limit=_PLANS_SHOWN)
+
+    def waiting(self) -> tuple[Plan, ...]:
+        plans = self.store.plans
+        reverts = [plan for plan in plans.plans(status=PlanStatus.OPEN, limit=_PLANS_SHOWN) if plan.is_revert]
+        return (*plans.plans(status=PlanStatus.PARKED, limit=_PLANS_SHOWN), *reverts)
 
     def plan(self, plan: PlanId) -> Plan | None:
         return self.store.plans.plan(plan)
@@ -232,8 +249,18 @@ class StoreDesk:
         outcomes = self.store.trail.outcomes_of(intents)
         return tuple(Step(entry, outcomes.get(entry.seq)) for entry in intents)
 
-    def revert(self, run: RunId) -> PlanId | None:
-        return self.actions.revert(run)
+    def revert(self, run: RunId, only: Only | None) -> Undone:
+        undone = self.actions.revert(run, only)
+        if undone.plan is not None:
+            with self._lock:
+                if len(self._conflicts) >= _REVERTS_KEPT:
+                    self._conflicts.pop(next(iter(self._conflicts)))
+                self._conflicts[undone.plan] = undone.conflicts
+        return undone
+
+    def conflicts(self, plan: PlanId) -> tuple[Conflict, ...]:
+        with self._lock:
+            return self._conflicts.get(plan, ())
 
     # --- audit ---------------------------------------------------------------------------------------------
 

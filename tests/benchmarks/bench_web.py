@@ -41,6 +41,7 @@ from crmsync.model import (
 )
 from crmsync.store import Store, open_store
 from crmsync.web import WebConfig, make_app, serve
+from crmsync.web.desk import Undone
 from crmsync.web.store_desk import Actions, Daemon, StoreDesk
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
@@ -257,7 +258,7 @@ def main() -> None:
         evaluator = Evaluator(definition)
         explained = explanation(evaluator)
         _prepare(store, clock, asked.entries, asked.contacts, explained=explained, ref=definition.ref)
-        actions = Actions(lambda *_: None, lambda *_: None, lambda _: None)
+        actions = Actions(lambda *_: None, lambda *_: None, lambda *_: Undone(None))
         desk = StoreDesk(
             store, definition, evaluator, actions, Daemon(lambda: {"ok": True}, lambda: ""), clock
         )

@@ -12,7 +12,7 @@ import pytest
 
 from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus
 from crmsync.store.filtering import AuditFilter
-from tests.edge.web_desk import Visit, visit
+from tests.edge.web_desk import REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
 
 DAY = datetime(2026, 10, 12, tzinfo=UTC)
@@ -197,6 +197,18 @@ def test_a_run_shows_every_change_with_its_outcome_over_its_pages(scene: Scene, 
 
     assert len(seen) == len(set(seen)) == first.kinds["change.intended"]
     assert outcomes == ["applied"] * len(seen)
+
+
+def test_a_revert_says_what_stays_and_what_it_cannot_undo(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        answer = visited.submit(f"/runs/{RUN}/revert", only="promotions")
+
+        assert visited.decisions.made == [("revert", RUN, "promotions")]
+        said = words(visited.http.get(answer.headers["location"]))
+        assert "Workflows that the changes set off in the portal have run" in said
+        assert "1 conflict: these stay as they are" in said
+        assert "a person set it since: <img" in said
+        assert f"{REVERT} : a revert that was planned." in words(visited.http.get("/"))
 
 
 # --- audit -------------------------------------------------------------------------------------------------

@@ -13,12 +13,12 @@ from crmsync.sandbox import ManualClock
 from crmsync.store.filtering import AuditFilter
 from crmsync.web import WebConfig
 from crmsync.web.store_desk import Daemon
-from tests.edge.web_desk import EMAIL, MARKUP, NOW, PLAN, RUN, Visit, visit
+from tests.edge.web_desk import EMAIL, MARKUP, NOW, PLAN, REVERT, RUN, Visit, visit
 
 TOKEN = "correct-horse-battery-staple"
 PAGES = (
-    "/", "/contacts", "/contacts/101", "/contacts/102", "/plans", f"/plans/{PLAN}", "/runs", f"/runs/{RUN}",
-    "/audit", "/audit/1", "/audit/2", "/audit/5", "/audit/verify", "/definition", "/nowhere",
+    "/", "/contacts", "/contacts/101", "/contacts/102", "/plans", f"/plans/{PLAN}", f"/plans/{REVERT}", "/runs",
+    f"/runs/{RUN}", "/audit", "/audit/1", "/audit/2", "/audit/5", "/audit/verify", "/definition", "/nowhere",
 )  # fmt: skip
 CHANGES = (f"/plans/{PLAN}/approve", f"/plans/{PLAN}/reject", f"/runs/{RUN}/revert")
 
@@ -234,7 +234,11 @@ def test_our_own_page_may_change(here: Visit) -> None:
     assert here.submit(CHANGES[1], who="Anna").status_code == 303
     assert here.submit(CHANGES[2]).status_code == 303
 
-    assert here.decisions.made == [("approve", PLAN, "Anna"), ("reject", PLAN, "Anna"), ("revert", RUN)]
+    assert here.decisions.made == [
+        ("approve", PLAN, "Anna"),
+        ("reject", PLAN, "Anna"),
+        ("revert", RUN, "everything"),
+    ]
 
 
 @pytest.mark.parametrize("who", ["", "   ", "x" * 81, "a\x00b", "a\u202eb"])

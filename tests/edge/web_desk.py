@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx
 
+from crmsync.cycle.revert import Conflict, Only
 from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.model import (
     STAGE,
+    Change,
     ContactId,
     DefinitionRef,
     Draft,
@@ -30,12 +32,14 @@ from crmsync.model import (
 from crmsync.sandbox import ManualClock
 from crmsync.store import Store, open_store
 from crmsync.web import WebConfig, make_app, serve
+from crmsync.web.desk import Undone
 from crmsync.web.store_desk import Actions, Daemon, StoreDesk
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RUN = RunId("r-20261122-1200-aaaa")
 PLAN = PlanId("p-20261122-1200-aaaa")
+REVERT = PlanId("revert-20261122-1205-bbbb")
 EMAIL = "anna.smith@customer.example"
 MARKUP = '<img src=x onerror="alert(1)">\'"><script>alert(2)</script>{{7*7}}'
 
@@ -52,9 +56,9 @@ class Decisions:
     made: list[tuple[str, ...]] = field(default_factory=list)
 
     def actions(self) -> Actions:
-        def revert(run: RunId) -> PlanId | None:
-            self.made.append(("revert", run))
-            return PLAN
+        def revert(run: RunId, only: Only | None) -> Undone:
+            self.made.append(("revert", run, only.value if only else "everything"))
+            return Undone(REVERT, (Conflict(ContactId("102"), STAGE, 2, f"a person set it since: {MARKUP}"),))
 
         return Actions(
             approve=lambda plan, who: self.made.append(("approve", plan, who)),
@@ -150,9 +154,7 @@ def fill(store: Store, ref: DefinitionRef) -> None:
             Draft("finding", None, "contact", "102", cause=MARKUP, reason={"problem": MARKUP}),
         ]
     )
-    plan = Plan(PLAN, RUN, NOW, ref, PlanStatus.OPEN, Tally())
-    store.plans.begin(plan)
-    store.plans.finish(
+    for plan in (
         Plan(
             PLAN,
             RUN,
@@ -160,10 +162,16 @@ def fill(store: Store, ref: DefinitionRef) -> None:
             ref,
             PlanStatus.PARKED,
             Tally(contacts=2, changes=1),
-            (MARKUP, "2 stage changes."),
+            (MARKUP, "2 moves."),
             "d" * 64,
+        ),
+        Plan(REVERT, RunId("r-20261122-1205-bbbb"), NOW, ref, PlanStatus.OPEN, Tally(contacts=2, changes=1)),
+    ):
+        store.plans.begin(plan)
+        store.plans.add(
+            plan.id, [Change(ContactId("101"), STAGE, "lead", MARKUP, "reverted", {"why": MARKUP})]
         )
-    )
+        store.plans.finish(plan)
 
 
 def _change(contact: str, ref: DefinitionRef, **given: Any) -> Draft:

@@ -23,7 +23,7 @@ def show(ask: Ask) -> Response:
         totals=_totals(today.counts),
         causes=_causes(today.counts),
         runs=ask.desk.runs(limit=_RUNS_SHOWN),
-        parked=ask.desk.plans(parked_only=True),
+        waiting=ask.desk.waiting(),
         health=ask.desk.health(),
     )
 

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from crmsync.cycle.revert import REMAINS
 from crmsync.model import Plan, PlanId, PlanStatus
 from crmsync.web.asking import Ask, not_here
 
@@ -15,9 +16,7 @@ def list_all(ask: Ask) -> Response:
 
 def show(ask: Ask) -> Response:
     plan = _plan(ask)
-    return ask.page(
-        "plan.html", plan=plan, review=ask.desk.review(plan), can_decide=plan.status in _DECIDABLE, problem=""
-    )
+    return _page(ask, plan)
 
 
 def approve(ask: Ask) -> Response:
@@ -51,6 +50,17 @@ def _who(ask: Ask) -> str | None:
 
 def _asking_who(ask: Ask, plan: Plan) -> Response:
     problem = f"Write your name (at most {_LONGEST_NAME} characters): the audit trail keeps who decided."
+    return _page(ask, plan, status=400, problem=problem)
+
+
+def _page(ask: Ask, plan: Plan, *, status: int = 200, problem: str = "") -> Response:
     return ask.page(
-        "plan.html", status=400, plan=plan, review=ask.desk.review(plan), can_decide=True, problem=problem
+        "plan.html",
+        status=status,
+        plan=plan,
+        review=ask.desk.review(plan),
+        conflicts=ask.desk.conflicts(plan.id) if plan.is_revert else (),
+        remains=REMAINS if plan.is_revert else (),
+        can_decide=plan.status in _DECIDABLE,
+        problem=problem,
     )

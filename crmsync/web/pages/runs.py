@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from crmsync.cycle.revert import Only
 from crmsync.model import RunId
 from crmsync.store.reading import RunLine
 from crmsync.web.asking import Ask, not_here
@@ -31,14 +32,16 @@ def show(ask: Ask) -> Response:
         steps=steps[:_CHANGES_A_PAGE],
         older=older,
         is_first=before is None,
+        parts=tuple(Only),
         nothing=ask.query("nothing") == "1",
     )
 
 
 def revert(ask: Ask) -> Response:
     run = _run(ask)
-    plan = ask.desk.revert(run.id)
-    return ask.go(f"/plans/{plan}" if plan else f"/runs/{run.id}?nothing=1")
+    only = ask.form.get("only", "")
+    undone = ask.desk.revert(run.id, Only(only) if only in set(Only) else None)
+    return ask.go(f"/plans/{undone.plan}" if undone.plan else f"/runs/{run.id}?nothing=1")
 
 
 def _run(ask: Ask) -> RunLine:
