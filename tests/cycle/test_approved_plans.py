@@ -1,0 +1,142 @@
+"""An approved plan that no longer fits the portal: what does not fit is abandoned and planned again, never forced."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from crmsync.cycle.guard import Limits
+from crmsync.model import STAGE, ContactId, Kind, Plan, PlanStatus, Result
+from tests.cycle.conftest import WIDE, World, a_contact, a_meeting
+from tests.fakes import NOW
+
+MQL = "marketingqualifiedlead"
+CAREFUL = Limits(max_stage_changes=0, max_stage_change_share=1.0, max_shrink=1.0)
+
+
+@pytest.fixture
+def careful(world: World) -> World:
+    """Two leads that a plan wants to promote."""
+    made = world.with_(limits=CAREFUL)
+    for one in ("101", "102"):
+        made.portal.put(a_contact(one, "lead", jobtitle="VP Sales"))
+        made.portal.put(a_meeting(f"9{one}", one))
+    return made
+
+
+@pytest.fixture
+def approved(careful: World) -> Plan:
+    plan = careful.sync().plan
+    assert plan is not None
+    assert plan.status is PlanStatus.PARKED
+    return careful.store.plans.decide(plan.id, PlanStatus.APPROVED, "anna")
+
+
+def _problems(world: World, contact: str) -> set[str]:
+    abandoned = world.entries("change.abandoned")
+    return {one["reason"]["problem"] for one in abandoned if one["id"] == contact}  # type: ignore[index]  # JSON
+
+
+def test_a_stage_that_a_person_set_since_is_not_overwritten(careful: World, approved: Plan) -> None:
+    careful.portal.edit("101", STAGE, "customer")
+
+    summary = careful.sync()
+
+    assert careful.portal.shows("101", STAGE) == "customer"
+    assert careful.portal.shows("102", STAGE) == MQL
+    assert _problems(careful, "101") == {"the portal shows another value than the decision saw"}
+    assert summary.written.results[Result.ABANDONED] == 1
+    assert _status(careful, approved) is PlanStatus.APPLIED
+
+
+def test_what_was_abandoned_is_planned_again_from_what_the_portal_shows(
+    careful: World, approved: Plan
+) -> None:
+    careful.portal.edit("101", "crmsync_fit", "7")
+
+    careful.sync()
+
+    fits = [
+        one
+        for one in careful.entries("change.intended")
+        if one["property"] == "crmsync_fit" and one["id"] == "101"
+    ]
+    assert [(one["before"], one["after"]) for one in fits] == [(None, "40"), ("7", "40")]
+    assert careful.portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_the_new_plan_passes_the_guard_again(careful: World, approved: Plan) -> None:
+    careful.portal.edit("101", STAGE, "subscriber", "AUTOMATION_PLATFORM", "enrollmentId:1")
+
+    summary = careful.sync()
+
+    assert summary.status == "parked"
+    assert summary.plan is not None
+    assert summary.plan.id != approved.id
+    assert careful.portal.shows("101", STAGE) == "subscriber"
+    changes = [one for page in careful.store.plans.changes(summary.plan.id) for one in page]
+    assert [(one.contact, one.before, one.after) for one in changes if one.property == STAGE] == [
+        ("101", "subscriber", MQL)
+    ]
+
+
+def test_a_contact_that_was_merged_away_is_abandoned_with_the_reason(careful: World, approved: Plan) -> None:
+    survivor = careful.portal.snapshots[Kind.CONTACT]["101"]
+    careful.portal.put(replace(survivor, merged_ids=("102",)))
+    careful.portal.merged["102"] = "101"
+    careful.portal.remove(Kind.CONTACT, "102")
+
+    careful.sync()
+
+    assert _problems(careful, "102") == {"the contact was merged into 101"}
+    assert careful.portal.shows("101", STAGE) == MQL
+
+
+def test_a_contact_that_was_deleted_is_abandoned_with_the_reason(careful: World, approved: Plan) -> None:
+    careful.portal.remove(Kind.CONTACT, "102")
+
+    careful.sync()
+
+    assert _problems(careful, "102") == {"the contact is no longer in the portal"}
+
+
+def test_apply_and_sync_treat_it_the_same(careful: World, approved: Plan) -> None:
+    careful.portal.edit("101", STAGE, "customer")
+
+    applied = careful.engine().apply(approved.id)
+    again = careful.engine().apply(approved.id)
+
+    assert applied.written.results[Result.ABANDONED] == 1
+    assert careful.portal.shows("101", STAGE) == "customer"
+    assert again.written.results == {}
+    careful.sync()
+    assert careful.portal.shows("101", STAGE) == "customer"  # a person's: respected
+
+
+def test_days_later_it_still_writes_only_what_fits(careful: World, approved: Plan) -> None:
+    careful.portal.edit("101", STAGE, "customer")
+    careful.portal.put(a_contact("103", "lead"))
+    careful.portal.clock += timedelta(days=3)
+
+    careful.with_(limits=WIDE).sync()
+
+    assert careful.portal.clock > NOW + timedelta(days=3)
+    assert careful.portal.shows("101", STAGE) == "customer"
+    assert careful.portal.shows("102", STAGE) == MQL
+    assert careful.store.mirror.contact(ContactId("103")) is not None
+
+
+def test_a_rejected_plan_is_never_written(careful: World) -> None:
+    plan = careful.sync().plan
+    assert plan is not None
+    careful.store.plans.decide(plan.id, PlanStatus.REJECTED, "anna")
+
+    again = careful.sync()
+
+    assert careful.portal.writes == []
+    assert again.status == "parked"  # the surprise is still there, and a person must look again
+
+
+def _status(world: World, plan: Plan) -> PlanStatus | None:
+    known = world.store.plans.plan(plan.id)
+    return known.status if known else None
