@@ -5,8 +5,9 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
+from crmsync.definition.lines import Line, Points
 from crmsync.definition.nouns import Definition, Signature
-from crmsync.definition.sentences import Line, Points, describe
+from crmsync.definition.sentences import describe
 from crmsync.definition.signing import ROLES, SignatureStatus, signature_status
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

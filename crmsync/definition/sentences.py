@@ -1,11 +1,9 @@
 """Definition -> plain sentences, in sections: what both teams read before they sign. Text here, HTML in page.py."""
 
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
+from crmsync.definition.lines import Block, Line, Points, Section, line_text, points_text
 from crmsync.definition.nouns import (
     All,
     AnyOf,
@@ -54,39 +52,6 @@ _CLASSES = {
     "timing": "the time is not right",
 }
 _TOUCHES = {"calls": "call", "emails": "e-mail", "meetings": "meeting", "notes": "note", "tasks": "task"}
-_WIDTH = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """
-    A sentence, or a part of one with its own parts below.
-
-    Attributes:
-        note: the id behind it, e.g. of a gate; "" for none.
-        tail: what follows the note: punctuation, or the word that joins it to the next line.
-    """
-
-    text: str
-    parts: "tuple[Line, ...]" = ()
-    note: str = ""
-    tail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """A table of points: (points, what for, why, id) rows."""
-
-    rows: tuple[tuple[str, str, str, str], ...]
-
-
-Block: TypeAlias = Line | Points
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    title: str
-    blocks: tuple[Block, ...]
 
 
 def describe(definition: Definition) -> tuple[Section, ...]:
@@ -116,7 +81,7 @@ def as_text(definition: Definition) -> str:
     for section in describe(definition):
         lines += ["", section.title, "-" * len(section.title)]
         for block in section.blocks:
-            lines += _points_text(block) if isinstance(block, Points) else _line_text(block)
+            lines += points_text(block) if isinstance(block, Points) else line_text(block)
     return "\n".join(lines) + "\n"
 
 
@@ -431,34 +396,3 @@ def _event(name: str, definition: Definition) -> Line:
         filter(None, [kind.intent and f"{kind.intent} intent", kind.phase and f"{kind.phase} phase"])
     )
     return Line(f"{event_label(name)}: {source_label(kind)}{where}{f' ({marks})' if marks else ''}")
-
-
-# --- text
-
-
-def _line_text(line: Line, depth: int = 0) -> Iterator[str]:
-    note = f" [{line.note}]" if line.note else ""
-    bullet = "  " * depth + ("- " if depth else "")
-    yield from _wrapped(line.text + note + line.tail, bullet)
-    for part in line.parts:
-        yield from _line_text(part, depth + 1)
-
-
-def _points_text(points: Points) -> Iterator[str]:
-    width = max((len(row[0]) for row in points.rows), default=0)
-    for amount, what, why, criterion in points.rows:
-        head = f"  {amount:>{width}}  " if amount else "  "
-        yield from _wrapped(f"{what} [{criterion}]", head)
-        if why:
-            yield from _wrapped(f"why: {why}", " " * (width + 4) if amount else "      ")
-
-
-def _wrapped(text: str, first: str) -> Iterable[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=" " * len(first),
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
