@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from crmsync.cycle.revert import Conflict, Only
 from crmsync.definition.comparing import Difference
-from crmsync.definition.sentences import Section
+from crmsync.definition.lines import Section
 from crmsync.definition.signing import SignatureStatus
 from crmsync.insight.timeline import Moment
 from crmsync.model import (
