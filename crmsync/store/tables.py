@@ -55,8 +55,11 @@ contacts = sa.Table(
     sa.Column("evaluated_at", sa.BigInteger),
     sa.Column("first_seen_at", sa.BigInteger, nullable=False),
     sa.Index("contacts_in_order", "number", "id"),
-    sa.Index("contacts_by_stage", "gone", "stage"),
-    sa.Index("contacts_due", "number", "id", sqlite_where=sa.text("due"), postgresql_where=sa.text("due")),
+    # not (gone, stage): SQLite would take that index, and every living contact, for a hundred ids that are not gone
+    sa.Index("contacts_by_stage", "stage", "gone"),
+    sa.Index(
+        "contacts_due", "number", "id", sqlite_where=sa.text("due = 1"), postgresql_where=sa.text("due")
+    ),
 )
 
 snapshots = sa.Table(  # companies, deals, engagements
