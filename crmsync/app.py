@@ -177,7 +177,7 @@ class App:
             historian=gateway,
             reversals=store.trail,
             findings=store.trail,
-            policy=self._policy(),
+            policy=self.policy(),
             stage_order=gateway.schema.stages(),
         )
         config = Config(
@@ -234,7 +234,8 @@ class App:
         if learnt is not None and learnt != self.store.meta.app_id:
             self.store.meta.learn_app_id(learnt)
 
-    def _policy(self) -> Policy:
+    def policy(self) -> Policy:
+        """Say what the settings allow to be written, today."""
         writes, review_by = self.settings.writes, self.definition.terms.review_by
         is_overdue = review_by is not None and self.now().date() > review_by
         return Policy(

@@ -30,6 +30,7 @@ def explanation_document(known: Knowledge, evaluation: Evaluation) -> dict[str, 
         "evaluation": evaluation_json(evaluation),
         "explanation": evaluation.explanation,
         "card": _card(known, evaluation),
+        "held": list(known.held),
         "knowledge": {
             "pulled_until": None if known.pulled_until is None else instant_text(known.pulled_until),
             "known_since": None if known.known_since is None else instant_text(known.known_since),
@@ -43,6 +44,8 @@ def print_arithmetic(out: Console, known: Knowledge, evaluation: Evaluation) -> 
     out.print(plain(arithmetic(known.definition, evaluation)), soft_wrap=True)
     missing = card.missing(known.definition, evaluation)
     _print_wrapped(out, f"Next: {missing}" if missing else "Next: no rule leads further up.", "")
+    for line in known.held:
+        _print_wrapped(out, line, "", style="yellow")
     until = known.pulled_until
     seen = f"{until:%Y-%m-%d %H:%M} UTC" if until else "an unfinished first pull"
     for line in (f"Known from the portal as of {seen}.", *known.ends):

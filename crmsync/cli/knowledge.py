@@ -1,15 +1,26 @@
 """CONTACT and an instant -> what is known of the contact then, by which definition, and where the knowledge ends."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from crmsync.app import App
 from crmsync.cli.asking import contact_of
+from crmsync.cycle.reconcile import Withheld, withheld
 from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
 from crmsync.errors import OperatorError
-from crmsync.model import Contact, ContactId, DefinitionRef, Evaluation, Kind
+from crmsync.model import (
+    STAGE,
+    Contact,
+    ContactId,
+    DefinitionRef,
+    Evaluation,
+    Kind,
+    Mirrored,
+    PlanStatus,
+)
 
 _HASH_SHOWN = 12
 
@@ -23,6 +34,7 @@ class Knowledge:
         pulled_until: the mirror holds the portal's contacts up to here; None: the first pull is not complete.
         known_since: when the mirror saw the contact first.
         ends: sentences that say what is not known; empty when nothing is missing.
+        held: sentences that say why a stage change that the definition wants is not made (yet); only of now.
     """
 
     contact: Contact
@@ -32,6 +44,7 @@ class Knowledge:
     pulled_until: datetime | None
     known_since: datetime | None = None
     ends: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     def evaluation(self) -> Evaluation:
         """Evaluate with the whole arithmetic."""
@@ -47,7 +60,8 @@ def known_now(app: App, text: str) -> Knowledge:
             f"Contact {contact} is no longer in the portal.",
             next_step=f"See `crmsync history {contact}`, or explain an instant before with --at.",
         )
-    return Knowledge(mirrored.contact, app.now(), app.definition, app.evaluator, _pulled_until(app))
+    known = Knowledge(mirrored.contact, app.now(), app.definition, app.evaluator, _pulled_until(app))
+    return replace(known, held=tuple(_held(app, mirrored, known.evaluation())))
 
 
 def known_at(app: App, text: str, at: datetime) -> Knowledge:
@@ -66,6 +80,27 @@ def known_at(app: App, text: str, at: datetime) -> Knowledge:
     return Knowledge(
         mirrored.contact, at, definition, evaluator, _pulled_until(app), since, tuple(filter(None, ends))
     )
+
+
+_HELD = {
+    Withheld.OBSERVING: "writes.lifecyclestage is observe",
+    Withheld.DEMOTION_OFF: "writes.lifecyclestage is promote_only: demotions are off",
+    Withheld.PERSON: "a person set the stage on {at}, and that is respected for writes.respect_manual_for",
+    Withheld.PING_PONG: "somebody keeps setting back the stage that crmsync sets",
+    Withheld.PAUSED: "the definition is past its review date and writes.pause_past_review is on",
+}
+
+
+def _held(app: App, mirrored: Mirrored, evaluation: Evaluation) -> Iterator[str]:
+    contact, version = mirrored.contact.id, mirrored.stage_version
+    reversals = app.store.trail.reversals([contact]).get(contact, 0)
+    why = withheld(evaluation, version, app.policy(), reversals=reversals)
+    if why is not None:
+        at = f"{version.at:%Y-%m-%d}" if version else ""
+        yield f"The stage is not changed: {_HELD[why].format(at=at)}."
+    for plan, changes in app.store.plans.of_contacts([contact]):
+        if plan.status is PlanStatus.PARKED and any(change.property == STAGE for change in changes):
+            yield f"The stage change waits in plan {plan.id}, which is parked."
 
 
 def _then(app: App, text: str, at: datetime) -> ContactId:

@@ -164,6 +164,25 @@ def test_bad_input_is_a_sentence_with_the_next_step(
     assert "nobody@nowhere.example" not in refused
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"CRMSYNC_WRITES__LIFECYCLESTAGE": "observe"}, "writes.lifecyclestage is observe"),
+        ({"CRMSYNC_GUARD__MAX_STAGE_CHANGES": "0"}, "which is parked"),
+    ],
+)
+def test_explain_says_why_a_wanted_change_is_not_made(own: Scene, setting: dict[str, str], said: str) -> None:
+    contact = own.sandbox.edits.create("contacts", {"email": "new@acme.example"})
+    own.sandbox.edits.submit("Ebook: Clean data in 30 days", "new@acme.example")
+    own.a_minute_later()
+    own.says("sync", env=setting, status=5 if "parked" in said else 0)
+
+    text = own.says("explain", contact, env=setting)
+
+    assert said in text.replace("\n", " ")
+    assert_fits_80_columns(text)
+
+
 # --- history
 
 
@@ -253,6 +272,8 @@ def test_revert_plans_and_apply_restores(own: Scene) -> None:
     assert [own.shows(one["id"]) for one in entries] == [one["before"] for one in entries]
     assert own.json("sync")["status"] == "nothing"
     own.says("audit", "verify")
+    (held,) = own.json("explain", entries[0]["id"])["held"]
+    assert "a person set the stage on" in held  # who reverts is a person
     last = own.json("history", entries[0]["id"])["moments"][-1]
     assert (last["what"], last["to"]) == ("reverted", entries[0]["before"])
 
