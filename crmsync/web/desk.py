@@ -9,9 +9,9 @@ from crmsync.cycle.revert import Conflict, Only
 from crmsync.definition.comparing import Difference
 from crmsync.definition.lines import Section
 from crmsync.definition.signing import SignatureStatus
+from crmsync.insight.plan_view import PlanView
 from crmsync.insight.timeline import Moment
 from crmsync.model import (
-    Change,
     ContactId,
     DefinitionRef,
     Entry,
@@ -95,33 +95,11 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Affected:
-    """A contact in a plan: its changes, and how far the plan moves it (for sorting)."""
-
-    contact: ContactId
-    changes: tuple[Change, ...]
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
 class PlanReview:
-    """
-    A plan's changes, grouped for a person who must decide.
+    """A plan's changes, grouped for a person who must decide. `is_whole`: every contact of the plan was looked at."""
 
-    Attributes:
-        causes: cause -> changes.
-        moves: "lead>marketingqualifiedlead" -> contacts.
-        criteria: criterion id -> contacts whose stage or score it bears on.
-        affected: the contacts moved most, first.
-        contacts: how many contacts were looked at; of a very large plan not all (`is_whole`).
-    """
-
-    contacts: int
+    view: PlanView
     is_whole: bool
-    causes: Mapping[str, int]
-    moves: Mapping[str, int]
-    criteria: Mapping[str, int]
-    affected: tuple[Affected, ...]
 
 
 @dataclass(frozen=True, slots=True)

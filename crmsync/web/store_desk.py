@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from crmsync.definition.nouns import Definition
 from crmsync.definition.sentences import describe
 from crmsync.definition.signing import signature_status
 from crmsync.errors import DefinitionError
+from crmsync.insight.plan_view import plan_view
 from crmsync.insight.timeline import Moment, timeline
 from crmsync.model import (
     STAGE,
@@ -51,10 +53,10 @@ from crmsync.web.desk import (
     Today,
     Undone,
 )
-from crmsync.web.review import reviewed
 
 _PLANS_SHOWN = 50
 _REVIEWS_KEPT = 8
+_SLICES_LOOKED_AT = 20  # of a hundred contacts each: a page must answer while somebody waits
 _REVERTS_KEPT = 20
 _EVALUATIONS_KEPT = 200
 _STAYS_TRUE_FOR = timedelta(minutes=1)
@@ -218,13 +220,16 @@ class StoreDesk:
         return self.store.plans.plan(plan)
 
     def review(self, plan: Plan) -> PlanReview:
-        """Group a plan's changes; they never change, so that it is done once."""
+        """Group a plan's changes, of a very large one the first; they never change, so that it is done once."""
         key = (plan.id, plan.digest, plan.status.value)
         with self._lock:
             if key not in self._reviews:
                 if len(self._reviews) >= _REVIEWS_KEPT:
                     self._reviews.pop(next(iter(self._reviews)))
-                self._reviews[key] = reviewed(plan, self.store.plans.changes(plan.id))
+                slices = islice(self.store.plans.changes(plan.id), _SLICES_LOOKED_AT + 1)
+                seen = list(slices)
+                view = plan_view(seen[:_SLICES_LOOKED_AT])
+                self._reviews[key] = PlanReview(view, is_whole=len(seen) <= _SLICES_LOOKED_AT)
             return self._reviews[key]
 
     def approve(self, plan: PlanId, who: str) -> None:
