@@ -542,10 +542,11 @@ class Intake:
 # --- what crmsync writes ----------------------------------------------------------------------------------
 
 STAGE = "lifecyclestage"  # the property of the portal that holds the stage
+CONVERSIONS = "num_conversion_events"  # counts a contact's form submissions: when it moves, a form has news
 
 
 class Own:
-    """The portal properties that crmsync owns (types in portal/schema.py)."""
+    """The portal properties that crmsync owns (types in portal/owned.py)."""
 
     FIT: Final = "crmsync_fit"
     ENGAGEMENT: Final = "crmsync_engagement"
