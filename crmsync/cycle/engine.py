@@ -36,8 +36,6 @@ from crmsync.model import (
     Tally,
 )
 
-_RESCAN_BACK = 2  # a rescan reads this many of its own intervals again
-
 
 class Memory(Protocol):
     """Small facts that outlive the process, by name."""
@@ -173,8 +171,7 @@ class Engine:
         else:
             pulled = pull.catch_up(self.streams, workers=workers)
         if Job.RESCAN in due:
-            back: timedelta = self.config.schedule.rescan_every * _RESCAN_BACK
-            pulled += pull.rescan(self.streams, back, workers=workers)
+            pulled += pull.rescan(self.streams, self._rescan_back(now), workers=workers)
         if Job.TICK in due or self._definition_is_new():
             self.streams.mirror.mark_all_due()
             self.memory.put("evaluated_definition", self.config.definition.sha256)
@@ -190,6 +187,12 @@ class Engine:
     def _is_due(self, job: Job, now: datetime) -> bool:
         last = self.memory.get(f"last_{job}")
         return is_due(job, datetime.fromisoformat(last) if last else None, now, self.config.schedule)
+
+    def _rescan_back(self, now: datetime) -> timedelta:
+        """Reach back beyond the last rescan, however long ago it was."""
+        last = self.memory.get(f"last_{Job.RESCAN}")
+        since = now - datetime.fromisoformat(last) if last else timedelta(0)
+        return max(since, self.config.schedule.rescan_every) + self.config.schedule.rescan_every
 
     def _definition_is_new(self) -> bool:
         return self.memory.get("evaluated_definition") != self.config.definition.sha256

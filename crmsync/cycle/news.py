@@ -7,7 +7,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from crmsync.definition.nouns import Needs
-from crmsync.model import ENGAGEMENTS, OWN, WRITTEN, ContactId, Draft, Gone, Kind, Signal, Snapshot, Version
+from crmsync.model import (
+    CONVERSIONS,
+    ENGAGEMENTS,
+    OWN,
+    WRITTEN,
+    ContactId,
+    Draft,
+    Gone,
+    Kind,
+    Signal,
+    Snapshot,
+    Version,
+)
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]+)?")
 _ECHO_SLACK = timedelta(
@@ -25,12 +37,14 @@ class Wanted:
         linked: for each kind the kinds whose associations are read with it.
         counters: contact properties watched for increases.
         forms: form submissions count.
+        unread: contact properties that are asked for and that no rule reads.
     """
 
     properties: Mapping[Kind, tuple[str, ...]]
     linked: Mapping[Kind, tuple[Kind, ...]]
     counters: frozenset[str]
     forms: bool
+    unread: frozenset[str] = frozenset(OWN)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -38,14 +52,17 @@ class Wanted:
 
     def read_by_rules(self) -> frozenset[str]:
         """Return the contact properties whose change makes an evaluation necessary."""
-        return frozenset(self.properties[Kind.CONTACT]) - frozenset(OWN)
+        return frozenset(self.properties[Kind.CONTACT]) - self.unread
 
 
 def wanted(needs: Needs) -> Wanted:
     """Say what to pull for what the definition reads. Web page views are not among it: lists do not deliver them."""
     contact_links = ((Kind.COMPANY,) if needs.company else ()) + ((Kind.DEAL,) if needs.deals else ())
+    forms = "forms" in needs.sources
+    read = needs.contact | needs.counters | needs.dates
+    unread = frozenset(OWN) | (frozenset({CONVERSIONS}) - read if forms else frozenset())
     properties: dict[Kind, tuple[str, ...]] = {
-        Kind.CONTACT: tuple(sorted(needs.contact | needs.counters | needs.dates | set(WRITTEN)))
+        Kind.CONTACT: tuple(sorted(read | set(WRITTEN) | unread)),
     }
     linked: dict[Kind, tuple[Kind, ...]] = {Kind.CONTACT: contact_links}
     if needs.company:
@@ -55,7 +72,7 @@ def wanted(needs: Needs) -> Wanted:
     for kind in ENGAGEMENTS:
         if kind.value in needs.sources:
             properties[kind], linked[kind] = (), (Kind.CONTACT,)
-    return Wanted(properties, linked, needs.counters, "forms" in needs.sources)
+    return Wanted(properties, linked, needs.counters, forms, unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +82,14 @@ class News:
 
     Attributes:
         foreign: contact -> properties that somebody else changed since the mirror last saw or wrote them.
+        submitters: how many contacts have submitted a form since.
     """
 
     due: tuple[tuple[Kind, str], ...] = ()
     signals: tuple[Signal, ...] = ()
     foreign: Mapping[ContactId, tuple[str, ...]] = field(default_factory=dict)
     gone: tuple[Gone, ...] = ()
+    submitters: int = 0
 
 
 def news(
@@ -87,6 +106,7 @@ def news(
     signals: list[Signal] = []
     foreign: dict[ContactId, tuple[str, ...]] = {}
     gone: list[Gone] = []
+    submitters = 0
     for snapshot in shown:
         before = known.get(snapshot.id)
         if _is_due(before, snapshot, wanted):
@@ -96,7 +116,8 @@ def news(
             if changed := _foreign(before, snapshot):
                 foreign[ContactId(snapshot.id)] = changed
             gone.extend(_merged(known, snapshot))
-    return News(tuple(due), tuple(signals), foreign, tuple(gone))
+            submitters += _has_submitted(before, snapshot)
+    return News(tuple(due), tuple(signals), foreign, tuple(gone), submitters)
 
 
 def foreign_entries(
@@ -186,6 +207,10 @@ def _foreign(before: Snapshot | None, now: Snapshot) -> tuple[str, ...]:
     if before is None:
         return ()
     return tuple(name for name in WRITTEN if _value(before, name) != _value(now, name))
+
+
+def _has_submitted(before: Snapshot | None, now: Snapshot) -> bool:
+    return _value(now, CONVERSIONS) != (None if before is None else _value(before, CONVERSIONS))
 
 
 def _merged(known: Mapping[str, Snapshot], snapshot: Snapshot) -> Iterator[Gone]:

@@ -103,14 +103,24 @@ class Mirror(Protocol):
 
 
 def catch_up(streams: "Streams", *, workers: int = 1) -> "Pulled":
-    """Take everything that changed since the last time; the first time everything there is."""
+    """
+    Take everything that changed since the last time; the first time everything there is.
+
+    Forms have no search: they are read when a contact's count of submissions moved, and at each rescan.
+    """
     kinds: list[_Job] = [partial(streams.catch_up, kind) for kind in streams.wanted.kinds]
-    return _side_by_side([*kinds, *_forms(streams, whole=False)], workers)
+    if not streams.has_read_forms():
+        pulled = _side_by_side([*kinds, *_forms(streams, whole=False)], workers)
+        streams.note_forms_read()
+        return pulled
+    pulled = _side_by_side(kinds, workers)
+    return pulled + _side_by_side(_forms(streams, whole=False) if pulled.submitters else [], workers)
 
 
 def rescan(streams: "Streams", back: timedelta, *, workers: int = 1) -> "Pulled":
-    """Read the windows of the last `back` again, with the associations of engagements and deals in them."""
-    return _side_by_side([partial(streams.rescan, kind, back) for kind in streams.wanted.kinds], workers)
+    """Read the windows of the last `back` again, with the associations of engagements and deals, and the forms."""
+    kinds: list[_Job] = [partial(streams.rescan, kind, back) for kind in streams.wanted.kinds]
+    return _side_by_side([*kinds, *_forms(streams, whole=False)], workers)
 
 
 def reconcile_lists(streams: "Streams", *, workers: int = 1) -> "Pulled":
@@ -129,7 +139,7 @@ def _side_by_side(jobs: Sequence[_Job], workers: int) -> "Pulled":
     """Run the jobs, in order with one worker; the first error is raised when all that started have ended."""
     from crmsync.cycle.streams import Pulled
 
-    if workers == 1:
+    if workers == 1 or not jobs:
         return sum((job() for job in jobs), Pulled())
     with ThreadPoolExecutor(workers, thread_name_prefix="pull") as pool:
         return sum(pool.map(lambda job: job(), jobs), Pulled())

@@ -25,6 +25,7 @@ from crmsync.model import (
 )
 
 _BATCH = 100
+_FORMS = "forms"  # the stream whose position says that all forms were read once
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class Pulled:
         foreign: changes by others that were recorded.
         unreadable: answers that were set aside as findings.
         shrunk: (missing, known) contacts when more vanished than the guard accepts; they were not marked as gone.
+        submitters: contacts that have submitted a form since they were last seen.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     foreign: int = 0
     unreadable: int = 0
     shrunk: tuple[int, int] | None = None
+    submitters: int = 0
 
     def __add__(self, other: "Pulled") -> "Pulled":
         streams = [*self.counts, *(name for name in other.counts if name not in self.counts)]
@@ -52,6 +55,7 @@ class Pulled:
             self.foreign + other.foreign,
             self.unreadable + other.unreadable,
             self.shrunk or other.shrunk,
+            self.submitters + other.submitters,
         )
 
 
@@ -106,6 +110,14 @@ class Streams:
         """Read a longer stretch again: late index entries, and associations, whose changes bump nothing."""
         until = self.portal.now() - self.lag
         return self._window(kind, until - back, until, again=True)
+
+    def has_read_forms(self) -> bool:
+        """Tell whether every form was read once."""
+        return self.mirror.cursor(_FORMS).until is not None
+
+    def note_forms_read(self) -> None:
+        if not self.has_read_forms():
+            self.mirror.take(Intake(cursor=Cursor(_FORMS, until=self.portal.now())))
 
     def look_again(self, contacts: Iterable[ContactId]) -> Pulled:
         """Take what the portal shows of contacts that turned out to be other than the mirror had them."""
@@ -223,7 +235,8 @@ class Streams:
                 sweep=sweep,
             )
         )
-        return Pulled({kind.value: len(snapshots)} if snapshots else {}, len(foreign), len(findings))
+        counts = {kind.value: len(snapshots)} if snapshots else {}
+        return Pulled(counts, len(foreign), len(findings), submitters=fresh.submitters)
 
     def _foreign(
         self, fresh: News, known: Mapping[str, Snapshot], shown: Mapping[str, Snapshot]

@@ -9,7 +9,9 @@ from crmsync.cycle.reconcile import same_value
 from crmsync.cycle.record import Trail
 from crmsync.model import ContactId, Intent, Outcome, Reading, Result, RunId
 
-CANNOT_BE_TOLD = "the portal no longer shows the contact or the value before; whether ours arrived in between cannot be told"
+CANNOT_BE_TOLD = (
+    "the portal shows neither the contact's value before nor ours: whether ours arrived cannot be told"
+)
 _BATCH = 100
 
 

@@ -87,10 +87,13 @@ class _After:
             is_ours = effect.request and effect.act.source.id == APP_ID
             if is_ours and effect.kind == "contacts" and effect.property in WRITTEN:
                 ours[effect.id, effect.property].append(effect)
-        for (id_, name), effects in ours.items():
-            for one in effects:
-                if one.before == one.after:
-                    yield f"G3 {id_} {name}: the value it had was written again"
+        writers: dict[tuple[str, str], str | None] = {}
+        for one in self.simulation.portal.effects:
+            is_twice = one in ours[one.id, one.property] and one.before == one.after
+            if is_twice and writers.get((one.id, one.property)) == APP_ID:
+                yield f"G3 {one.id} {one.property}: our own value was written again"
+            if one.kind == "contacts":
+                writers[one.id, one.property] = one.act.source.id
         sent: dict[tuple[str, str, str], int] = defaultdict(int)
         for effects in ours.values():
             for one in effects:
