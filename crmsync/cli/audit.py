@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -262,17 +262,40 @@ def _short(value: str | None, width: int = 24) -> str:
 
 @contextmanager
 def _written(output: str) -> Iterator[BinaryIO]:
-    if output == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
+    is_stdout = output == "-"
     try:
-        with Path(output).open("wb") as file:
-            yield file
+        with _stdout() if is_stdout else _file(Path(output)) as out:
+            yield out
+    except BrokenPipeError:
+        raise  # the reader has left: click ends quietly
     except OSError as error:
+        named = "Standard output" if is_stdout else output
         raise OperatorError(
-            f"{output} cannot be written ({error.strerror}).", next_step="Name another file with --output."
+            f"{named} cannot be written ({error.strerror}).", next_step="Name another file with --output."
         ) from None
+
+
+@contextmanager
+def _stdout() -> Iterator[BinaryIO]:
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _file(target: Path) -> Iterator[BinaryIO]:
+    """Put the file in its place when it is whole; a pipe or a device is written as it is."""
+    if target.exists() and not target.is_file():
+        with target.open("wb") as out:
+            yield out
+        return
+    half = target.with_name(f"{target.name}.part")
+    try:
+        with half.open("wb") as out:
+            yield out
+        half.replace(target)
+    finally:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
 
 
 COMMANDS = (audit,)
