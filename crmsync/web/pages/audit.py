@@ -1,6 +1,7 @@
 """The trail: filtered, paged by number, one entry with its arithmetic, verified, exported."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from urllib.parse import urlencode
 import orjson
 from starlette.responses import Response, StreamingResponse
 
+from crmsync.insight.actors import Source, foreign_actor
 from crmsync.model import ContactId, RunId
 from crmsync.store.filtering import AuditFilter
 from crmsync.web.arithmetic import Arithmetic, arithmetic
@@ -21,6 +23,8 @@ _LINES_A_PORTION = 500
 _FIELDS = ("day", "kind", "cause", "property", "actor", "definition", "contact", "run")
 _CHOSEN = ("kind", "cause", "property", "actor", "definition")
 _MARK = 12
+_OURS = frozenset({"crmsync", "portal", "unknown"})
+_MACHINE = re.compile(r"[A-Z_]+( [A-Za-z0-9:._-]+)?")  # HubSpot's `<sourceType> <sourceId>`
 
 
 def search(ask: Ask) -> Response:
@@ -102,10 +106,7 @@ def _choices(ask: Ask, column: str) -> tuple[Choice, ...]:
 
 def _public(actor: str) -> str:
     """Return what stands for an actor in an address: names and e-mail addresses of people do not."""
-    is_machine = (actor.islower() and actor.isalpha()) or actor.split(" ", maxsplit=1)[0].replace(
-        "_", ""
-    ).isupper()
-    if is_machine and "@" not in actor:
+    if actor in _OURS or (_MACHINE.fullmatch(actor) and foreign_actor(actor).source is not Source.UNKNOWN):
         return actor
     return "~" + hashlib.sha256(actor.encode("utf-8", "replace")).hexdigest()[:_MARK]
 
