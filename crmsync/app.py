@@ -33,6 +33,7 @@ from crmsync.store import Store, open_store
 _PATIENCE_S = 900.0  # a first pull of a large portal may take that long
 _LOOK_AGAIN_S = 0.5
 _CYCLE_PATIENCE_S = 20.0
+_STRETCH_S = 20.0  # a third of the lease's term
 _WORKERS = 9  # one stream each for contacts, companies, deals and the six engagement kinds
 
 
@@ -73,6 +74,15 @@ class App:
     def evaluator(self) -> Evaluator:
         return Evaluator(self.definition)
 
+    def _wait(self, seconds: float) -> None:
+        """Wait for the portal's budget in short stretches: a long wait must not cost the lease."""
+        while seconds > 0:
+            stretch = min(seconds, _STRETCH_S)
+            self.sleep(stretch)
+            seconds -= stretch
+            if stretch == _STRETCH_S and self.store.lease.epoch is not None:
+                self.store.lease.renew()
+
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
         fresh = load_definition(self.settings.definition.path)
@@ -110,7 +120,7 @@ class App:
             timeout_s=portal.timeout_s,
             app_id=self.store.meta.app_id,
         )
-        gateway = connect(config, monotonic=self.monotonic, sleep=self.sleep, utcnow=self.now)
+        gateway = connect(config, monotonic=self.monotonic, sleep=self._wait, utcnow=self.now)
         self._open.callback(gateway.close)
         return gateway
 

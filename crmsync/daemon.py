@@ -83,6 +83,10 @@ class Daemon:
             scheduler.shutdown(wait=False)
             finished = self._one_at_a_time.acquire(timeout=_GRACE_S)
         structlog.get_logger().info("daemon.stopped", in_flight_finished=finished)
+        if not finished:
+            os._exit(
+                0
+            )  # a pull under way is left where its last page was committed; threads would hold the exit up
 
     def tick(self) -> None:
         """Run one cycle; what goes wrong is logged with what to do next, and the daemon goes on."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -20,6 +20,9 @@ from crmsync.web import store_desk as desks
 from crmsync.web.desk import Undone
 
 
+_CHECKPOINT_EVERY = timedelta(hours=1)
+
+
 @dataclass(slots=True)
 class Service:
     """One process: `run` for the daemon with its pages, `pages` for the pages alone."""
@@ -28,6 +31,7 @@ class Service:
     health: Health = field(default_factory=Health)
     _seen: str = ""
     _desk: desks.StoreDesk | None = None
+    _checked_at: datetime | None = None
 
     def run(self, on_ready: Callable[[Running], None]) -> None:
         """Serve the pages and run cycles until SIGTERM or SIGINT."""
@@ -51,8 +55,17 @@ class Service:
         self.app.check_signatures()
         with self.app.engine() as engine:
             summary = engine.sync()
+        self._checkpoint()
         _log(summary)
         return summary.status
+
+    def _checkpoint(self) -> None:
+        """Write the trail's head outside the database, once an hour, where the settings name a folder."""
+        store, now = self.app.settings.store, self.app.now()
+        if store.checkpoint_dir is None or (self._checked_at and now - self._checked_at < _CHECKPOINT_EVERY):
+            return
+        self.app.store.checkpoint(store.checkpoint_dir, store.checkpoint_key_file)
+        self._checked_at = now
 
     def desk(self) -> desks.StoreDesk:
         if self._desk is None:
