@@ -19,7 +19,6 @@ from crmsync.web import Running, WebConfig, make_app, serve
 from crmsync.web import store_desk as desks
 from crmsync.web.desk import Undone
 
-
 _CHECKPOINT_EVERY = timedelta(hours=1)
 
 
