@@ -321,6 +321,7 @@ def test_a_changed_bundle_does_not_verify(told: Scene, tmp_path: Path) -> None:
         (("audit", "list", "--since", "yesterday"), 2, "is not an instant"),
         (("audit", "list", "--limit", "0"), 2, "--limit"),
         (("audit", "export", "--output", "/nowhere/trail.jsonl"), 2, "cannot be written"),
+        (("audit", "export", "--output", "/dev/full"), 2, "No space left on device"),
         (("audit", "export", "--bundle", "x.zip", "--csv"), 2, "goes with no filter"),
         (("audit", "verify", "--bundle", "/nowhere.zip"), 2, "does not exist"),
         (("audit", "checkpoint"), 2, "--dir"),
