@@ -87,10 +87,11 @@ def erase(call: Call, contact: str, *, who: str, yes: bool, as_json: bool) -> No
 
 
 def _confirm(family: tuple[str, ...]) -> None:
-    """*Raises* OperatorError without a terminal to ask on; click's Abort when the answer is no."""
+    """*Raises* OperatorError without a terminal to ask on, and when the answer is no."""
     if not sys.stdin.isatty():
         raise OperatorError("Erasing cannot be undone.", next_step="Say --yes where nobody can be asked.")
-    click.confirm(f"Erase contact {', '.join(family)}? It cannot be undone", abort=True, err=True)
+    if not click.confirm(f"Erase contact {', '.join(family)}? It cannot be undone", err=True):
+        raise OperatorError("Nothing was erased.")
 
 
 COMMANDS = (erase, explain, history)
