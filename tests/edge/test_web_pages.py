@@ -12,7 +12,7 @@ import pytest
 
 from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus
 from crmsync.store.filtering import AuditFilter
-from tests.edge.web_desk import REVERT, RUN, Visit, visit
+from tests.edge.web_desk import PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
 
 DAY = datetime(2026, 10, 12, tzinfo=UTC)
@@ -322,6 +322,32 @@ def test_an_unknown_contact_is_answered_beside_the_question(empty: Visit) -> Non
     assert (unknown.status_code, blank.status_code) == (404, 400)
     assert "No contact has this id or e-mail address." in unknown.text
     assert "nobody@x.example" not in unknown.text
+
+
+def test_every_page_answers_on_either_database(store_url: str) -> None:
+    with visit(store_url) as visited:
+        paths = [
+            "/",
+            "/contacts/101",
+            "/plans",
+            f"/plans/{PLAN}",
+            "/runs",
+            f"/runs/{RUN}",
+            "/audit",
+            "/definition",
+        ]
+        paths += [
+            "/audit?kind=change.&cause=promoted&day=2026-11-22",
+            "/audit/1",
+            "/audit/export.jsonl",
+            "/metrics",
+        ]
+
+        answers = {path: visited.http.get(path).status_code for path in paths}
+
+        assert set(answers.values()) == {200}
+        assert "applied entry 4" in words(visited.http.get("/audit/1"))
+        assert "The chain holds" in checked(visited)
 
 
 # --- verification ------------------------------------------------------------------------------------------

@@ -102,11 +102,18 @@ class Visit:
 
 @contextmanager
 def visit(
-    directory: Path, *, host: str = "127.0.0.1", token: str = "", empty: bool = False
+    place: Path | str, *, host: str = "127.0.0.1", token: str = "", empty: bool = False
 ) -> Iterator[Visit]:
-    """Serve the pages of a small store; `host` is what they believe to listen on, it is loopback in truth."""
+    """
+    Serve the pages of a small store.
+
+    Args:
+        place: a directory for a SQLite file, or the URL of an empty database.
+        host: where they believe to listen; it is loopback in truth.
+    """
     clock = ManualClock(NOW)
-    store = open_store(f"sqlite:///{directory / 'crmsync.db'}", portal="148001", now=clock)
+    url = place if isinstance(place, str) else f"sqlite:///{place / 'crmsync.db'}"
+    store = open_store(url, portal="148001", now=clock)
     definition = load(DEFINITION)
     decisions = Decisions()
     desk = StoreDesk(store, definition, Evaluator(definition), decisions.actions(), WELL, clock)

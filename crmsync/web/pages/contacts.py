@@ -91,10 +91,14 @@ def _instant(text: str, now: datetime) -> tuple[datetime | None, str]:
 
 
 def _grouped(moments: Sequence[Moment]) -> list[tuple[Moment, ...]]:
-    """Put together what one run wrote; everything else stands alone. The stage leads its group."""
+    """Put together what one run wrote, the stage first; everything else stands alone.
+
+    When it was evaluated says nothing that the group's own instant does not.
+    """
     groups = []
     for _, some in groupby(moments, key=lambda one: (one.run, one.what) if _is_ours(one) else one.seq):
-        groups.append(tuple(sorted(some, key=_rank)))
+        told = tuple(sorted(some, key=_rank))
+        groups.append(tuple(one for one in told if one.property != Own.EVALUATED_AT) or told)
     return groups
 
 
