@@ -24,6 +24,7 @@ from crmsync.definition.load import load as load_definition
 from crmsync.definition.narrator import Narrator
 from crmsync.definition.nouns import Definition
 from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError
+from crmsync.model import Draft
 from crmsync.portal.config import PortalConfig
 from crmsync.portal.gateway import Gateway, connect
 from crmsync.portal.schema import Account
@@ -145,6 +146,7 @@ class App:
             )
         try:
             self._take_lease()
+            self._note_signatures()
             yield self._engine(account.zone)
             self._remember_app_id()
         finally:
@@ -155,6 +157,20 @@ class App:
         """Keep the file's text by its hash: years later an entry's definition can still be read."""
         text = self.settings.definition.path.read_text(encoding="utf-8")
         self.store.definitions.keep(self.definition.ref, text)
+
+    def _note_signatures(self) -> None:
+        """Let the trail say once who signed this very definition."""
+        ref, memory = self.definition.ref, self.store.meta
+        for signature in self.definition.terms.agreed_by:
+            key = f"signed {ref.sha256} {signature.role} {signature.who}"
+            if signature.sha256 != ref.sha256 or memory.get(key):
+                continue
+            signed_at = signature.at.isoformat() if signature.at else None
+            told = {"role": signature.role, "signed_at": signed_at}
+            self.store.trail.append(
+                [Draft(kind="definition.signed", definition=ref, reason=told, actor=signature.who)]
+            )
+            memory.put(key, "noted")
 
     def _take_lease(self) -> None:
         """Wait for the process that writes now: the end of its cycle, its death, or the end of its term."""

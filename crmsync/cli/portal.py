@@ -11,6 +11,7 @@ from crmsync.app import App
 from crmsync.cli.output import console, json_option, print_json
 from crmsync.cli.session import Call, session
 from crmsync.cycle.news import wanted
+from crmsync.definition.lint import Circumstances, lint
 from crmsync.errors import CrmsyncError
 from crmsync.model import OWN, Kind
 
@@ -122,7 +123,11 @@ def _definition(app: App) -> list[Check]:
     lacking = app.gateway.schema.missing(needed)
     order, known = app.definition.stages.order, app.gateway.schema.stages()
     strange = [stage for stage in order if stage not in known]
-    unsupported = sorted(needs.sources & {"pages"})
+    delivers = needs.sources - {
+        "pages"
+    }  # page views come one contact a request, from Enterprise portals only
+    around = Circumstances(app.now().date(), delivers)
+    unsupported = [one for one in lint(app.definition, around) if one.rule == "unsupported-here"]
     return [
         Check(
             "definition",
@@ -132,12 +137,7 @@ def _definition(app: App) -> list[Check]:
         Check(
             "stages", f"{len(order)} in order", f"not in the portal: {', '.join(strange)}" if strange else ""
         ),
-        Check(
-            "events",
-            "page views cannot be pulled from lists; those criteria see none"
-            if unsupported
-            else "all can be pulled",
-        ),
+        Check("events", "; ".join(str(one) for one in unsupported) or "all can be pulled"),
         _other_writers(app),
     ]
 

@@ -22,7 +22,7 @@ from tests.core.scenes import contact, definition, loaded
 from tests.core.test_conformance import as_of, is_same
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "core"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _JAVA = """#!/bin/sh
 # Spark asks for a module that a trimmed Java lacks and that only its linear algebra would use.
