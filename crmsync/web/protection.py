@@ -45,15 +45,16 @@ def host_of(header: str) -> str:
         return ""
 
 
-def refuse_host(headers: Headers, *, listens_on_loopback: bool) -> Refusal | None:
+def refuse_host(headers: Headers, *, is_open: bool) -> Refusal | None:
     """
-    A page on loopback answers to this machine's names only: another name that leads here is DNS rebinding.
+    A page that asks nobody to sign in answers to this machine's names only: another name that leads here is DNS
+    rebinding.
 
     Ports are not compared, so that an SSH tunnel may use any.
     """
     hosts = headers.getlist("host")
     named = host_of(hosts[0]) if len(hosts) == 1 else ""
-    if named and (not listens_on_loopback or is_loopback(named)):
+    if named and (not is_open or is_loopback(named)):
         return None
     return Refusal(
         400,

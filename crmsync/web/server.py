@@ -26,7 +26,7 @@ class WebConfig:
 
     Attributes:
         host: where they listen; anywhere but loopback needs a token.
-        token: what a person types to sign in; on loopback nobody is asked.
+        token: what a person types to sign in; "" asks nobody. With one, loopback asks too: a proxy may stand there.
         now: our clock, aware UTC.
         new_secret: gives ids of sessions and the key of the forms; only tests give another.
     """
@@ -37,7 +37,7 @@ class WebConfig:
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
 
     def __post_init__(self) -> None:
-        if self.needs_login and not self.token:
+        if not is_loopback(self.host) and not self.token:
             raise SettingsError(
                 f"web.host is {self.host}, which others can reach, and web.token is not set.",
                 next_step="Set CRMSYNC_WEB__TOKEN (or ..._TOKEN_FILE) to a long random text, or listen on 127.0.0.1.",
@@ -45,7 +45,7 @@ class WebConfig:
 
     @property
     def needs_login(self) -> bool:
-        return not is_loopback(self.host)
+        return bool(self.token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crmsync.errors import OperatorError, StoreError
+from crmsync.errors import CrmsyncError, PortalError, StoreError
 from crmsync.web import protection
 from crmsync.web.asking import Ask, Page
 from crmsync.web.checking import Checking
@@ -158,7 +158,7 @@ class Doorway:
         headers, config = request.headers, self.site.config
         query = request.scope.get("query_string", b"")
         refused = (
-            protection.refuse_host(headers, listens_on_loopback=not config.needs_login)
+            protection.refuse_host(headers, is_open=not config.needs_login)
             or protection.refuse_size(headers, query)
             or protection.refuse_token_in_query(_names(query))
             or protection.refuse_origin(request.method, headers)
@@ -241,10 +241,12 @@ def _failed(site: Site, request: Request, error: Exception) -> Response:
     match error:
         case HTTPException():
             refusal = _http_refusal(error)
-        case OperatorError():
-            refusal = Refusal(409, "That did not work", str(error))
         case StoreError():
             refusal = Refusal(503, "The store does not answer", str(error))
+        case PortalError():
+            refusal = Refusal(502, "HubSpot said no", str(error))
+        case CrmsyncError():
+            refusal = Refusal(409, "That did not work", str(error))
         case _:
             _log(error, request.scope.get("route"))
             text = (

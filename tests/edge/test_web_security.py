@@ -8,12 +8,10 @@ import httpx
 import pytest
 import structlog
 
-from crmsync.errors import SettingsError, StoreError
-from crmsync.sandbox import ManualClock
+from crmsync.errors import CrmsyncError, LeaseLost, OperatorError, StoreError, Unauthorized
 from crmsync.store.filtering import AuditFilter
-from crmsync.web import WebConfig
-from crmsync.web.store_desk import Daemon
-from tests.edge.web_desk import EMAIL, MARKUP, NOW, PLAN, REVERT, RUN, Visit, visit
+from crmsync.web.store_desk import Actions, Daemon
+from tests.edge.web_desk import EMAIL, MARKUP, PLAN, REVERT, RUN, Visit, visit
 
 TOKEN = "correct-horse-battery-staple"
 PAGES = (
@@ -71,11 +69,6 @@ def attributes_of(text: str) -> list[str]:
 
 def test_on_loopback_nobody_is_asked_to_sign_in(here: Visit) -> None:
     assert here.http.get("/").status_code == 200
-
-
-def test_elsewhere_pages_are_not_built_without_a_token() -> None:
-    with pytest.raises(SettingsError, match=r"web\.token is not set"):
-        WebConfig("0.0.0.0", ManualClock(NOW))
 
 
 @pytest.mark.parametrize(
@@ -446,6 +439,28 @@ def test_a_store_that_does_not_answer_is_said_with_the_next_step(here: Visit) ->
 
     assert answer.status_code == 503
     assert "The database is locked. Stop the other process." in answer.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unauthorized("The token was refused.", next_step="Make a new one."), 502),
+        (OperatorError("The plan is applied and no longer waits.", next_step="See `crmsync plans`."), 409),
+        (LeaseLost("Another process writes.", next_step="Stop it."), 503),
+    ],
+)
+def test_what_a_person_can_mend_is_said_with_the_next_step(
+    here: Visit, error: CrmsyncError, status: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    actions, here.desk.actions = here.desk.actions, Actions(refuse, refuse, refuse)  # type: ignore[arg-type]  # raises
+    answers = [here.submit(path, who="Anna") for path in CHANGES]
+    here.desk.actions = actions
+
+    assert [answer.status_code for answer in answers] == [status] * 3
+    assert all(str(error).partition("`")[0] in answer.text for answer in answers)
 
 
 def test_what_does_not_exist_has_a_page(here: Visit) -> None:

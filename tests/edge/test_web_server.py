@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from crmsync.errors import OperatorError
+from crmsync.errors import OperatorError, SettingsError
 from crmsync.web import WebConfig, serve
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -56,12 +56,17 @@ def test_an_address_that_is_not_ours_is_said(host: str) -> None:
         serve(APP, host, 0)
 
 
-@pytest.mark.parametrize(("host", "needs_login"), [
-    ("127.0.0.1", False), ("localhost", False), ("::1", False), ("[::1]", False), ("127.8.8.8", False),
-    ("0.0.0.0", True), ("::", True), ("192.168.1.5", True), ("crm.acme.example", True), ("", True),
-])  # fmt: skip
-def test_only_loopback_is_open(host: str, needs_login: bool) -> None:
-    assert WebConfig(host, lambda: NOW, token="t").needs_login is needs_login
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.8.8"])
+def test_loopback_asks_nobody_unless_there_is_a_token(host: str) -> None:
+    assert not WebConfig(host, lambda: NOW).needs_login
+    assert WebConfig(host, lambda: NOW, token="t").needs_login
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "crm.acme.example", ""])
+def test_everywhere_else_there_must_be_a_token(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"web\.token is not set"):
+        WebConfig(host, lambda: NOW)
+    assert WebConfig(host, lambda: NOW, token="t").needs_login
 
 
 def test_a_config_does_not_print_its_token() -> None:
