@@ -58,6 +58,7 @@ class FakePortal:
     writes: list[tuple[ContactId, dict[str, str]]] = field(default_factory=list)
     reads: int = 0
     searches: int = 0
+    form_reads: int = 0
     merged: dict[str, str] = field(default_factory=dict)
     refuses: set[str] = field(default_factory=set)
     loses_answers: bool = False
@@ -130,6 +131,7 @@ class FakePortal:
         return self.form_list
 
     def submissions(self, form: Form, after: str | None) -> SubmissionPage:
+        self.form_reads += 1
         start = int(after or 0)
         newest = sorted(self.form_submissions.get(form.id, []), key=lambda one: one.at or NOW, reverse=True)
         rest = str(start + 50) if len(newest) > start + 50 else None

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from crmsync.definition.nouns import Needs
 from crmsync.model import (
@@ -141,6 +142,17 @@ def foreign_entries(
             actor=version.actor if version else "unknown",
             reason={"changed_at": version.at.isoformat()} if version else None,
         )
+
+
+def setter(versions: Sequence[Version]) -> Version | None:
+    """
+    Find who set the current value, of versions newest first.
+
+    Writing a value once more changes nothing, so the first of equal versions counts; but a person's before all.
+    """
+    equal = list(takewhile(lambda one: one.value == versions[0].value, versions))
+    persons = [one for one in equal if one.is_person]
+    return next(iter([*persons, *reversed(equal)]), None)
 
 
 def gone_entry(gone: Gone) -> Draft:

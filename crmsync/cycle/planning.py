@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from crmsync.cycle import record
+from crmsync.cycle.news import setter
 from crmsync.cycle.qualify import Contacts, Qualifier, evaluations
 from crmsync.cycle.reconcile import (
     Decision,
@@ -217,7 +218,9 @@ class Planner:
         ]
         versions = self.historian.history(STAGE, asked) if asked else {}
         return [
-            replace(one, stage_version=versions[one.contact.id][0]) if versions.get(one.contact.id) else one
+            replace(one, stage_version=version)
+            if (version := setter(versions.get(one.contact.id, ())))
+            else one
             for one in mirrored
         ]
 

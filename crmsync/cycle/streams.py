@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from crmsync.cycle.news import News, Wanted, foreign_entries, gone_entry, news
+from crmsync.cycle.news import News, Wanted, foreign_entries, gone_entry, news, setter
 from crmsync.cycle.pull import Mirror, Portal
 from crmsync.cycle.record import Findings, untold
 from crmsync.model import (
@@ -249,7 +249,7 @@ class Streams:
         latest: dict[str, dict[str, Version | None]] = {contact: {} for contact in fresh.foreign}
         for name, contacts in by_property.items():
             for contact, versions in self.portal.history(name, contacts).items():
-                latest[contact][name] = versions[0] if versions else None
+                latest[contact][name] = setter(versions)
         drafts = [
             draft
             for contact, properties in fresh.foreign.items()

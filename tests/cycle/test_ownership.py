@@ -168,3 +168,13 @@ def test_g4_whoever_changed_what_is_ours_is_named(world: World, source: str) -> 
         ("crmsync_grade", "mine", f"{source} x")
     ]
     assert world.portal.shows("101", "crmsync_grade") == "A1"
+
+
+def test_a_workflow_that_repeats_what_a_person_set_does_not_take_it_over(world: World) -> None:
+    qualified(world)
+    world.portal.edit("101", STAGE, "lead")
+    world.portal.edit("101", STAGE, "lead", "AUTOMATION_PLATFORM", "enrollment")
+
+    world.sync()
+
+    assert world.portal.shows("101", STAGE) == "lead"

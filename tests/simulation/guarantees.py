@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from crmsync.app import App
@@ -170,9 +171,10 @@ class _After:
         assert self.simulation.temper is not None
         if evaluation.action is Action.DEMOTE and self.simulation.temper.stages == "promote_only":
             return
-        newest = record.versions(STAGE)[0] if record.versions(STAGE) else None
-        age_ms = self.simulation.portal.world.now_ms() - (newest.at_ms if newest else 0)
-        is_persons = newest is not None and newest.source.type == "CRM_UI" and age_ms < 30 * DAY
+        versions, now_ms = record.versions(STAGE), self.simulation.portal.world.now_ms()
+        equal = list(takewhile(lambda one: one.value == versions[0].value, versions))
+        newest = versions[0] if versions else None
+        is_persons = any(one.source.type == "CRM_UI" and now_ms - one.at_ms < 30 * DAY for one in equal)
         if not is_persons and reversals < 2:
             yield (
                 f"G7 contact {record.id}: stays {record.text(STAGE)!r}, the definition wants {evaluation.to!r} "

@@ -1,0 +1,238 @@
+"""Nothing is missed (G7), nothing is asked twice: what pull does with a portal that moves under its hands."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from crmsync.cycle.agenda import Job
+from crmsync.errors import Unavailable
+from crmsync.model import Association, Form, Kind, Page, Reading, Submission
+from tests.cycle.conftest import World, a_contact, a_meeting
+from tests.fakes import NOW, FakePortal
+
+
+@dataclass
+class Breaking(FakePortal):
+    """Fails at the n-th list page, as a portal or a power cut does; `unreadable` contacts answer nonsense."""
+
+    break_at: int = 0
+    pages: int = 0
+    unreadable: frozenset[str] = frozenset()
+    starts: tuple[str | None, ...] = ()
+
+    def page(self, kind: Kind, **asked: object) -> Page:  # type: ignore[override]  # only for tests
+        self.pages += 1
+        if kind is Kind.CONTACT:
+            self.starts += (asked["after"],)  # type: ignore[assignment]  # a text or None
+        if self.pages == self.break_at:
+            raise Unavailable("status 502")
+        page = super().page(kind, **asked)  # type: ignore[arg-type]  # as above
+        bad = {one.id: "its id is not a number" for one in page.snapshots if one.id in self.unreadable}
+        return replace(
+            page, snapshots=tuple(one for one in page.snapshots if one.id not in bad), unreadable=bad
+        )
+
+    def read(self, kind: Kind, ids: object, **asked: object) -> Reading:  # type: ignore[override]  # only for tests
+        reading = super().read(kind, ids, **asked)  # type: ignore[arg-type]  # as above
+        bad = {one: "its id is not a number" for one in reading.snapshots if one in self.unreadable}
+        return replace(
+            reading,
+            snapshots={one: what for one, what in reading.snapshots.items() if one not in bad},
+            unreadable=bad,
+        )
+
+
+def breaking(world: World, **settings: object) -> Breaking:
+    portal = Breaking(**settings)  # type: ignore[arg-type]  # only for tests
+    world.portal = portal
+    return portal
+
+
+def due(world: World) -> list[str]:
+    return [one.contact.id for some in world.store.mirror.due(1_000) for one in some]
+
+
+def test_an_interrupted_first_pull_goes_on_from_its_last_page(world: World) -> None:
+    portal = breaking(world, break_at=3)
+    for number in range(1, 351):
+        portal.put(a_contact(str(number)))
+    with suppress(Unavailable):
+        world.sync()
+
+    world.sync()
+
+    assert portal.starts[:4] == (None, "101", "201", "201")
+    assert world.store.mirror.size() == 350
+
+
+def test_g7_records_that_share_an_instant_are_all_taken(world: World) -> None:
+    world.sync()
+    for number in range(1, 251):
+        world.portal.put(a_contact(str(number)))
+    instant = world.portal.clock
+    known = world.portal.snapshots[Kind.CONTACT]
+    known.update({one: replace(snapshot, modified_at=instant) for one, snapshot in known.items()})
+
+    world.sync()
+
+    assert world.store.mirror.size() == 250
+
+
+def test_an_index_entry_that_came_too_late_is_caught_by_the_rescan(world: World) -> None:
+    world.portal.put(a_contact("101", "lead"))
+    world.sync()
+    world.sync()
+    shown = world.portal.snapshots[Kind.CONTACT]["101"]
+    late = replace(
+        shown, properties={**shown.properties, "jobtitle": "VP Sales"}, modified_at=world.portal.clock
+    )
+    world.portal.clock += timedelta(minutes=40)
+    world.sync()
+    world.portal.snapshots[Kind.CONTACT]["101"] = late
+    world.sync()
+    before = world.portal.shows("101", "crmsync_fit")
+
+    world.portal.clock += timedelta(minutes=30)
+    world.sync()
+
+    assert before != "40"
+    assert world.portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_a_rescan_reaches_back_over_all_the_time_without_one(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    meeting = replace(a_meeting("9", "101"), associations={Kind.CONTACT: ()})
+    world.portal.put(meeting)
+    world.sync()
+    linked = replace(
+        world.portal.snapshots[Kind.MEETING]["9"], associations={Kind.CONTACT: (Association("101"),)}
+    )
+    world.portal.snapshots[Kind.MEETING]["9"] = linked  # nothing moved but the association
+
+    world.portal.clock += timedelta(hours=9)  # the daemon was off
+    world.engine().sync()
+
+    assert world.portal.shows("101", "crmsync_engagement") == "30"
+
+
+def test_an_idle_cycle_takes_one_search_for_each_kind_and_nothing_else(world: World) -> None:
+    world.portal.form_list = (Form("f-1", "Book a demo"),)
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    world.sync()
+    world.sync()
+    searches, reads = world.portal.searches, world.portal.reads
+    forms = world.portal.form_reads
+
+    world.sync()
+
+    assert world.portal.searches - searches == len(world.engine().streams.wanted.kinds)
+    assert (world.portal.reads, world.portal.form_reads) == (reads, forms)
+
+
+def test_a_submission_is_taken_when_the_count_of_its_contact_moved(world: World) -> None:
+    world.portal.form_list = (Form("f-1", "Book a demo"),)
+    world.portal.put(a_contact("101", "lead", ("ann@example.com",), jobtitle="VP Sales"))
+    world.sync()
+    submission = Submission("s-1", "f-1", "Book a demo", NOW, "ann@example.com", None)
+    world.portal.form_submissions["f-1"] = [submission]
+    world.portal.edit("101", "num_conversion_events", "1", "FORM", "f-1")
+
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_engagement") == "30"
+
+
+def test_a_submission_without_a_sign_of_it_is_taken_by_the_rescan(world: World) -> None:
+    world.portal.form_list = (Form("f-1", "Book a demo"),)
+    world.portal.put(a_contact("101", "lead", ("ann@example.com",), jobtitle="VP Sales"))
+    world.sync()
+    submission = Submission("s-1", "f-1", "Book a demo", NOW, "ann@example.com", None)
+    world.portal.form_submissions["f-1"] = [submission]
+
+    world.engine().sync(also=(Job.RESCAN,))
+
+    assert world.portal.shows("101", "crmsync_engagement") == "30"
+
+
+def test_g12_an_unreadable_contact_is_a_finding_once_and_the_others_go_on(world: World) -> None:
+    portal = breaking(world, unreadable=frozenset({"102"}))
+    portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    portal.put(a_contact("102", "lead"))
+
+    for _ in range(3):
+        world.sync()
+        world.engine().sync(also=(Job.RESCAN, Job.RECONCILE))
+
+    findings = [one for one in world.entries("finding") if one["cause"] == "unreadable"]
+    assert [(one["object"], one["id"]) for one in findings] == [("contact", "102")]
+    assert portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_an_unreadable_contact_is_taken_once_it_can_be_read(world: World) -> None:
+    portal = breaking(world, unreadable=frozenset({"102"}))
+    portal.put(a_contact("102", "lead", jobtitle="VP Sales"))
+    world.sync()
+    portal.unreadable = frozenset()
+
+    world.sync()
+
+    assert portal.shows("102", "crmsync_fit") == "40"
+
+
+def test_a_counter_that_goes_down_is_a_new_baseline(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", hs_email_open="9"))
+    world.sync()
+    world.portal.edit("101", "hs_email_open", "2", "ANALYTICS", "x")
+    world.sync()
+    world.portal.edit("101", "hs_email_open", "4", "ANALYTICS", "x")
+
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_engagement") == "10"
+
+
+def test_a_restored_contact_is_evaluated_again(world: World) -> None:
+    for number in range(101, 111):
+        world.portal.put(a_contact(str(number), "lead", jobtitle="VP Sales"))
+    world.sync()
+    gone = world.portal.snapshots[Kind.CONTACT].pop("101")
+    world.engine().sync(also=(Job.RECONCILE,))
+    size = world.store.mirror.size()
+    world.portal.put(gone)
+
+    summary = world.sync()
+
+    assert size == 9
+    assert world.store.mirror.size() == 10
+    assert summary.tally.evaluated == 1
+
+
+def test_a_clock_of_ours_that_is_wrong_moves_no_cursor(world: World) -> None:
+    database = world.store.database
+    real = database.now
+    database.now = lambda: real() + timedelta(hours=5)
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    world.sync()
+    world.portal.edit("101", "jobtitle", "Assistant")
+
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_fit") == "0"
+    until = world.store.mirror.cursor("contacts").until
+    assert until is not None
+    assert until <= world.portal.clock
+
+
+def test_a_contact_that_changes_between_search_and_read_is_taken_as_it_is_then(world: World) -> None:
+    world.portal.put(a_contact("101", "lead"))
+    world.sync()
+    world.portal.edit("101", "jobtitle", "VP Sales")
+    world.portal.edit("101", "jobtitle", "Assistant")
+    world.sync()
+    assert world.portal.shows("101", "crmsync_fit") == "0"
+
+    world.portal.edit("101", "jobtitle", "VP Sales")
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_fit") == "40"
+    assert due(world) == []
