@@ -36,7 +36,7 @@ from crmsync.model import (
     Version,
 )
 
-_SLICE = 1_000
+_SLICE = 250  # the reasons of a slice's changes are in memory at once
 _VOLATILE = frozenset({Own.EVALUATED_AT, Own.REASON, Own.STAGE_CHANGED_AT, Own.SLA_DUE_AT})
 
 
