@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 from crmsync.clock import utcnow
@@ -19,17 +19,21 @@ from crmsync.cycle.news import wanted
 from crmsync.cycle.planning import Planner
 from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.streams import Streams
-from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.load import load as load_definition
 from crmsync.definition.narrator import Narrator
 from crmsync.definition.nouns import Definition
 from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError
 from crmsync.model import Draft
 from crmsync.portal.config import PortalConfig
-from crmsync.portal.gateway import Gateway, connect
-from crmsync.portal.schema import Account
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
+
+if (
+    TYPE_CHECKING
+):  # the data frames and the HubSpot client take a second to import: only commands that use them wait
+    from crmsync.definition.evaluator import Evaluator
+    from crmsync.portal.gateway import Gateway
+    from crmsync.portal.schema import Account
 
 _PATIENCE_S = 900.0  # a first pull of a large portal may take that long
 _LOOK_AGAIN_S = 0.5
@@ -72,7 +76,9 @@ class App:
         return load_definition(self.settings.definition.path)
 
     @cached_property
-    def evaluator(self) -> Evaluator:
+    def evaluator(self) -> "Evaluator":
+        from crmsync.definition.evaluator import Evaluator
+
         return Evaluator(self.definition)
 
     def _wait(self, seconds: float) -> None:
@@ -86,6 +92,8 @@ class App:
 
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
+        from crmsync.definition.evaluator import Evaluator
+
         fresh = load_definition(self.settings.definition.path)
         self.__dict__["definition"], self.__dict__["evaluator"] = fresh, Evaluator(fresh)
 
@@ -101,8 +109,10 @@ class App:
         return opened
 
     @cached_property
-    def gateway(self) -> Gateway:
+    def gateway(self) -> "Gateway":
         """The portal. *Raises* SettingsError without a token; nothing is sent yet."""
+        from crmsync.portal.gateway import connect
+
         portal = self.settings.portal
         token = portal.access_token.get_secret_value()
         if not token:
@@ -225,7 +235,7 @@ class App:
             self.should_stop,
         )
 
-    def bind(self) -> Account:
+    def bind(self) -> "Account":
         """Ask whose portal the token opens and bind the store to it. *Raises* StoreError: it is another's."""
         account = self.gateway.account()
         self.store.meta.bind(account.portal_id)

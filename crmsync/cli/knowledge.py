@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from crmsync.app import App
 from crmsync.cli.asking import contact_of
 from crmsync.cycle.reconcile import Withheld, withheld
-from crmsync.definition.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
 from crmsync.errors import OperatorError
@@ -21,6 +21,9 @@ from crmsync.model import (
     Mirrored,
     PlanStatus,
 )
+
+if TYPE_CHECKING:
+    from crmsync.definition.evaluator import Evaluator
 
 _HASH_SHOWN = 12
 
@@ -40,7 +43,7 @@ class Knowledge:
     contact: Contact
     as_of: datetime
     definition: Definition
-    evaluator: Evaluator
+    evaluator: "Evaluator"
     pulled_until: datetime | None
     known_since: datetime | None = None
     ends: tuple[str, ...] = ()
@@ -66,6 +69,8 @@ def known_now(app: App, text: str) -> Knowledge:
 
 def known_at(app: App, text: str, at: datetime) -> Knowledge:
     """*Raises* OperatorError: no such contact, or it was not in the portal then."""
+    from crmsync.definition.evaluator import Evaluator
+
     contact = _then(app, text, at)
     found = app.store.mirror.contact_at(contact, at)
     if found is None:

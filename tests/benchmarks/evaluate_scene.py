@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 import narwhals as nw
 import polars as pl
 
-from crmsync.definition import Definition, Evaluator, load
 from crmsync.definition.evaluate import Frames
+from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.load import load
+from crmsync.definition.nouns import Definition
 
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 AS_OF_US = int(AS_OF.timestamp()) * 1_000_000

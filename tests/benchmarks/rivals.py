@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from crmsync.definition import Definition
 from crmsync.definition.nouns import (
     All,
     AnyOf,
@@ -13,6 +12,7 @@ from crmsync.definition.nouns import (
     Count,
     Counted,
     Criterion,
+    Definition,
     Not,
     Operator,
     Recency,

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from crmsync.definition import Definition, load
+from crmsync.definition.load import load
+from crmsync.definition.nouns import Definition
 
 NOW = "2026-11-22T12:00:00Z"
 NOW_MS = 1_795_348_800_000

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition import BadLine, Evaluator, evaluate_lines, evaluation_json, load, parse_record
+from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.load import load
+from crmsync.definition.records import BadLine, evaluate_lines, evaluation_json, parse_record
 from crmsync.definition.text import instant, read_date
 
 HERE = Path(__file__).parent

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.definition import Definition, load
 from crmsync.definition.document import MAX_BYTES
-from crmsync.definition.load import content_hash
+from crmsync.definition.load import content_hash, load
+from crmsync.definition.nouns import Definition
 from crmsync.errors import DefinitionError
 from tests.core.fuzz_loader import MAKERS, survives
 from tests.core.scenes import definition

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition import Evaluator, evaluation_json, load, parse_record
+from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.load import load
+from crmsync.definition.records import evaluation_json, parse_record
 from crmsync.definition.text import instant
 from crmsync.model import Evaluation
 

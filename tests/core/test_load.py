@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.definition import load
+from crmsync.definition.load import load
 from crmsync.definition.nouns import ANY_SOURCES
 from crmsync.errors import DefinitionError
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition import BadLine, BadRecord, Evaluator, evaluate_lines, load, parse_record
+from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.load import load
+from crmsync.definition.records import BadLine, BadRecord, evaluate_lines, parse_record
 from crmsync.definition.text import (
     fold,
     instant,
