@@ -28,7 +28,7 @@ bench: $(VENV)/.dev ## benchmarks: figures and ratios, no verdicts
 	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 simulate: $(VENV)/.dev ## seeded days with people, faults and crashes: make simulate SEEDS=200
-	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),20)
+	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),20) --seed $(or $(SEED),1) --days $(or $(DAYS),3)
 
 browser: ## install Chromium where the machine allows it (Debian packages)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \

@@ -1,8 +1,10 @@
 """Nothing is missed (G7), nothing is asked twice: what pull does with a portal that moves under its hands."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from crmsync.cycle.agenda import Job
 from crmsync.errors import Unavailable
@@ -20,20 +22,20 @@ class Breaking(FakePortal):
     unreadable: frozenset[str] = frozenset()
     starts: tuple[str | None, ...] = ()
 
-    def page(self, kind: Kind, **asked: object) -> Page:  # type: ignore[override]  # only for tests
+    def page(self, kind: Kind, **asked: Any) -> Page:
         self.pages += 1
         if kind is Kind.CONTACT:
-            self.starts += (asked["after"],)  # type: ignore[assignment]  # a text or None
+            self.starts += (asked["after"],)
         if self.pages == self.break_at:
             raise Unavailable("status 502")
-        page = super().page(kind, **asked)  # type: ignore[arg-type]  # as above
+        page = super().page(kind, **asked)
         bad = {one.id: "its id is not a number" for one in page.snapshots if one.id in self.unreadable}
         return replace(
             page, snapshots=tuple(one for one in page.snapshots if one.id not in bad), unreadable=bad
         )
 
-    def read(self, kind: Kind, ids: object, **asked: object) -> Reading:  # type: ignore[override]  # only for tests
-        reading = super().read(kind, ids, **asked)  # type: ignore[arg-type]  # as above
+    def read(self, kind: Kind, ids: Sequence[str], **asked: Any) -> Reading:
+        reading = super().read(kind, ids, **asked)
         bad = {one: "its id is not a number" for one in reading.snapshots if one in self.unreadable}
         return replace(
             reading,

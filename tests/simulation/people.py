@@ -38,7 +38,8 @@ class People:
     rival: set[int] = field(default_factory=set)
 
     def act(self) -> None:
-        """Do one thing; what the portal refuses is not done."""
+        """Do one thing; what the portal refuses is not done. What was due before has happened before."""
+        self.portal.world.settle(self.portal.world.now_ms())
         choice: Callable[[], None] = self.rng.choices(*zip(*self._choices(), strict=True))[0]
         name = choice.__name__.lstrip("_")
         try:
@@ -109,6 +110,7 @@ class People:
 
     def set_back(self) -> None:
         """The other app wants its contacts to be leads."""
+        self.portal.world.settle(self.portal.world.now_ms())
         for contact in sorted(self.rival):
             record = self.portal.world.shelf("contacts").live.get(contact)
             if record is not None and record.text("lifecyclestage") != "lead":
