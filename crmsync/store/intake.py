@@ -16,6 +16,7 @@ from crmsync.store.database import Database, chunks
 from crmsync.store.instants import maybe_to_micros, to_micros
 from crmsync.store.versions import Superseded, contact_value, keep
 
+_ECHO_SLACK = 3_600_000_000  # of our own write we noted our clock; the portal's stamp is a little off
 _CONTACT_SIDE = (Kind.COMPANY, Kind.DEAL)  # of these the past associations are kept too
 
 
@@ -335,9 +336,12 @@ def _stage_entered_at(snapshot: Snapshot, before: t.Row | None, now: int) -> int
 
 
 def _stage_version(snapshot: Snapshot, before: t.Row | None) -> str | None:
-    """What we know of who set the stage holds only while the stage is the same."""
+    """What we know of who set the stage holds while nobody entered it anew, also by way of another one."""
     known = None if before is None else before["stage_version"]
-    if known is None or orjson.loads(known)[0] != snapshot.properties.get(STAGE):
+    if before is None or known is None or orjson.loads(known)[0] != snapshot.properties.get(STAGE):
+        return None
+    entered, again = before["stage_entered_at"], maybe_to_micros(snapshot.stage_entered_at)
+    if entered is not None and again is not None and abs(again - entered) > _ECHO_SLACK:
         return None
     return str(known)
 
