@@ -165,18 +165,19 @@ class Planner:
         return Planned(count.tally(self.contacts.size()), digest.hexdigest(), count.findings)
 
     def decide(self, mirrored: Sequence[Mirrored], as_of: datetime) -> list[Decision]:
-        """Decide about a slice; explanations are made for the contacts that change only."""
-        found = evaluations(self.qualifier, mirrored, as_of, explain=False)
+        """Decide about a slice; of the evaluations made, those that may change something carry their explanation."""
+        by_id = {one.contact.id: one for one in mirrored}
+
+        def may_change(evaluation: Evaluation) -> bool:
+            return wants_stage_change(evaluation) or bool(
+                self._decide(evaluation, by_id[evaluation.id], {}).changes
+            )
+
+        found = evaluations(self.qualifier, mirrored, as_of, explain=may_change)
         known = self._with_versions(mirrored, found, as_of)
         moving = [one.id for one in found if wants_stage_change(one)]
         reversals = self.reversals.reversals(moving) if moving else {}
-        decisions = [self._decide(e, m, reversals) for e, m in zip(found, known, strict=True)]
-        changing = [m for m, decision in zip(known, decisions, strict=True) if decision.changes]
-        explained = {
-            e.id: self._decide(e, m, reversals)
-            for e, m in zip(evaluations(self.qualifier, changing, as_of, explain=True), changing, strict=True)
-        }
-        return [explained.get(one.evaluation.id, one) for one in decisions]
+        return [self._decide(e, m, reversals) for e, m in zip(found, known, strict=True)]
 
     def _name_rivals(self, contested: Sequence[Decision]) -> None:
         """Say once who sets the stage of these back, since crmsync no longer does anything about it."""

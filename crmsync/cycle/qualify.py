@@ -1,8 +1,8 @@
 """Due contacts of the mirror, an instant and the definition -> evaluations. Pure but for reading the mirror."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from crmsync.model import Contact, ContactId, Evaluation, Mirrored
 
@@ -29,17 +29,21 @@ class Contacts(Protocol):
         """Note that these were evaluated and nothing of them waits to be written: they are no longer due."""
 
 
+Explain: TypeAlias = bool | Callable[[Evaluation], bool]
+"""All, none, or which of the evaluations made carry their explanation."""
+
+
 class Qualifier(Protocol):
     """The compiled definition: definition/evaluate.py has the real one."""
 
     def evaluate(
-        self, contacts: Iterable[Contact], as_of: datetime, *, explain: bool = False
+        self, contacts: Iterable[Contact], as_of: datetime, *, explain: Explain = False
     ) -> Iterator[Evaluation]:
         """Yield one evaluation per contact, in input order."""
 
 
 def evaluations(
-    qualifier: Qualifier, mirrored: Sequence[Mirrored], as_of: datetime, *, explain: bool
+    qualifier: Qualifier, mirrored: Sequence[Mirrored], as_of: datetime, *, explain: Explain
 ) -> list[Evaluation]:
     """Evaluate a slice of the mirror, in its order."""
     if not mirrored:
