@@ -83,7 +83,10 @@ def test_every_problem_of_a_definition_is_told_with_its_place(env: dict[str, str
         DEFINITION.read_text().replace("at_least: 0.75", "at_lest: 0.75").replace("cap: 36", "cap: x")
     )
     env["CRMSYNC_DEFINITION__PATH"] = str(broken)
-    assert_says("check", env, 2, "broken.yaml:", "at_lest", "at_least", "cap")
+    assert_says("sync", env, 2, "broken.yaml:", "at_lest", "at_least", "cap")
+    told = run("check", env=env)
+    assert told.returncode == 2
+    assert "at_lest" in told.stdout
 
 
 def test_an_unwritable_store_is_a_store_error(env: dict[str, str]) -> None:
