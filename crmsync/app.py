@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -146,6 +146,7 @@ class App:
         Raises:
             StoreError: the store belongs to another portal, or another process holds the lease.
         """
+        _ = self.definition  # its mistakes are told before the portal is asked anything
         account = self.bind()
         if writes and self.settings.writes.mode == "apply":
             self._require_properties()
@@ -280,3 +281,9 @@ class App:
             min_score_change=writes.min_score_change,
             promotions_paused=is_overdue and writes.pause_past_review,
         )
+
+
+def _grouped(problems: Mapping[str, str]) -> str:
+    """Say each reason once, with the properties it is true of."""
+    reasons = dict.fromkeys(problems.values())
+    return "; ".join(f"{', '.join(n for n, why in problems.items() if why == one)}: {one}" for one in reasons)

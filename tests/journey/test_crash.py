@@ -85,7 +85,7 @@ def test_g3_killed_at_any_moment_it_goes_on_where_it_was(sandbox: Sandbox, tmp_p
     env = environment(sandbox, f"sqlite:///{tmp_path}/crmsync.db")
     crmsync("setup", env=env)
     rng = random.Random(4)
-    kills = sum(killed_after(sandbox, env, requests) for requests in (9, rng.randint(20, 40), 27, 22, 17))
+    kills = sum(killed_after(sandbox, env, requests) for requests in (9, rng.randint(14, 24), 12, 10, 10))
 
     crmsync("sync", env=env)
     effects = our_effects(sandbox)
