@@ -13,13 +13,12 @@ from typing import Protocol
 
 from crmsync.cycle import pull, write
 from crmsync.cycle.agenda import Job, Schedule, is_due
-from crmsync.cycle.guard import Circumstances, Limits, guard
+from crmsync.cycle.guard import Circumstances, Limits, guard, ready
 from crmsync.cycle.planning import Planned, Planner, Plans
 from crmsync.cycle.record import Trail, intend
 from crmsync.cycle.revert import Conflict, Past, Request, Reverter
 from crmsync.cycle.streams import Pulled, Streams
 from crmsync.cycle.write import Sink, Written
-from crmsync.errors import OperatorError, PlanParked
 from crmsync.model import (
     REVERT_PREFIX,
     Change,
@@ -125,20 +124,11 @@ class Engine:
         Do exactly what the plan shows, change by change, where the portal still shows what it saw.
 
         Raises:
-            OperatorError: there is no such plan, or it was rejected.
+            OperatorError: there is no such plan, it was rejected or never finished, or nothing may be written.
             PlanParked: it waits for approval.
         """
         run, _ = self._start()
-        plan = self.plans.plan(plan_id)
-        if plan is None:
-            raise OperatorError(f"There is no plan {plan_id}.", next_step="See `crmsync plans`.")
-        if plan.status is PlanStatus.REJECTED:
-            raise OperatorError(f"Plan {plan_id} was rejected.", next_step="Make a new one: `crmsync plan`.")
-        if plan.status is PlanStatus.PARKED:
-            raise PlanParked(
-                f"Plan {plan_id} is parked: {' '.join(plan.reasons)}",
-                next_step=f"Review it, then `crmsync approve {plan_id}`.",
-            )
+        plan = ready(self.plans.plan(plan_id), plan_id, mode=self.config.mode)
         written = self._settle_unfinished(run)
         if plan.status is not PlanStatus.APPLIED:
             written = self._write(plan, run, written)
@@ -211,7 +201,10 @@ class Engine:
 
     def _apply_approved(self, run: RunId, written: Written) -> Written:
         for plan in reversed(self.plans.plans(status=PlanStatus.APPROVED)):
-            written = self._write(plan, run, written)
+            if plan.is_revert or plan.definition.sha256 == self.config.definition.sha256:
+                written = self._write(plan, run, written)
+            else:  # the definition changed after the approval: its contacts are due and planned again
+                self.plans.finish(replace(plan, status=PlanStatus.SUPERSEDED))
         return written
 
     def _plan(self, run: RunId, pulled: Pulled) -> tuple[Plan | None, Planned]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crmsync.model import DefinitionRef, Tally
+from crmsync.errors import OperatorError, PlanParked
+from crmsync.model import DefinitionRef, Plan, PlanId, PlanStatus, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,28 @@ def _reasons(tally: Tally, limits: Limits, around: Circumstances) -> Iterator[st
         )
     if around.mode == "plan":
         yield "writes.mode is plan: a person applies every plan."
+
+
+def ready(plan: Plan | None, plan_id: PlanId, *, mode: str) -> Plan:
+    """
+    Return the plan if it may be applied.
+
+    Raises:
+        OperatorError: there is no such plan, it was rejected or never finished, or nothing may be written.
+        PlanParked: it waits for approval.
+    """
+    if plan is None:
+        raise OperatorError(f"There is no plan {plan_id}.", next_step="See `crmsync plans`.")
+    if mode == "observe":
+        raise OperatorError(
+            "writes.mode is observe: nothing is written.", next_step="Set it to plan or apply."
+        )
+    if plan.status is PlanStatus.REJECTED or not plan.digest:
+        what = "was rejected" if plan.digest else "was never finished: the process that made it ended"
+        raise OperatorError(f"Plan {plan_id} {what}.", next_step="Make a new one: `crmsync plan`.")
+    if plan.status is PlanStatus.PARKED:
+        raise PlanParked(
+            f"Plan {plan_id} is parked: {' '.join(plan.reasons)}",
+            next_step=f"Review it, then `crmsync approve {plan_id}`.",
+        )
+    return plan

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from crmsync.cycle.guard import Limits
-from crmsync.model import STAGE, ContactId, Kind, Plan, PlanStatus, Result
-from tests.cycle.conftest import WIDE, World, a_contact, a_meeting
+from crmsync.errors import OperatorError
+from crmsync.model import STAGE, ContactId, Kind, Plan, PlanId, PlanStatus, Result
+from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 from tests.fakes import NOW
 
 MQL = "marketingqualifiedlead"
@@ -140,3 +141,40 @@ def test_a_rejected_plan_is_never_written(careful: World) -> None:
 def _status(world: World, plan: Plan) -> PlanStatus | None:
     known = world.store.plans.plan(plan.id)
     return known.status if known else None
+
+
+def test_a_plan_approved_under_a_former_definition_is_planned_again(world: World) -> None:
+    small = world.with_(limits=replace(WIDE, max_stage_changes=0))
+    small.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    small.portal.put(a_meeting("9", "101"))
+    parked = small.sync().plan
+    assert parked is not None
+    small.store.plans.decide(parked.id, PlanStatus.APPROVED, "anna")
+    changed = small.with_(definition=DEFINITION.replace('version: "1"', 'version: "2"'))
+
+    summary = changed.sync()
+
+    former = changed.store.plans.plan(parked.id)
+    assert former is not None
+    assert former.status is PlanStatus.SUPERSEDED
+    assert changed.portal.writes == []
+    assert summary.status == "parked"
+
+
+def test_in_observe_mode_nothing_is_applied(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    planned = world.engine().plan().plan
+    assert planned is not None
+
+    with pytest.raises(OperatorError, match="observe"):
+        world.with_(mode="observe").engine().apply(planned.id)
+
+
+def test_a_plan_that_was_never_finished_is_not_applied(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    planned = world.engine().plan().plan
+    assert planned is not None
+    world.store.plans.begin(replace(planned, id=PlanId("p-half"), digest=""))
+
+    with pytest.raises(OperatorError, match="never finished"):
+        world.engine().apply(PlanId("p-half"))
