@@ -151,18 +151,20 @@ class App:
         if writes and self.settings.writes.mode == "apply":
             self._require_properties()
         self._keep_definition()
-        if not self._one_at_a_time.acquire(timeout=_CYCLE_PATIENCE_S):
-            raise OperatorError(
-                "A cycle is at work in this process.", next_step="Try again when it has ended."
-            )
-        try:
+        with ExitStack() as held:  # gives both back, also when giving back the lease meets a full disk
+            self._enter_alone(held)
+            held.callback(self.store.lease.release)
             self._take_lease()
             self._note_signatures()
             yield self._engine(account.zone)
             self._remember_app_id()
-        finally:
-            self.store.lease.release()
-            self._one_at_a_time.release()
+
+    def _enter_alone(self, held: ExitStack) -> None:
+        if not self._one_at_a_time.acquire(timeout=_CYCLE_PATIENCE_S):
+            raise OperatorError(
+                "A cycle is at work in this process.", next_step="Try again when it has ended."
+            )
+        held.callback(self._one_at_a_time.release)
 
     def _keep_definition(self) -> None:
         """Keep the file's text by its hash: years later an entry's definition can still be read."""

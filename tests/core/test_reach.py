@@ -58,7 +58,7 @@ def submitted(form: str, age_days: float) -> Event:
     return Event("forms", NOW - timedelta(days=age_days), {"form": form})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(conditions, companies, ages)
 def test_who_is_promoted_by_content_alone_was_warned_about(
     enter: dict[str, Any], company: dict[str, str], days: list[float]
@@ -70,7 +70,7 @@ def test_who_is_promoted_by_content_alone_was_warned_about(
         assert "content-only" in cautions(definition)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(conditions, companies, st.floats(0, 120), st.sampled_from(["ebook", "call"]))
 def test_who_is_promoted_by_one_event_was_warned_about(
     enter: dict[str, Any], company: dict[str, str], age_days: float, kind: str

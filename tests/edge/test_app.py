@@ -1,0 +1,59 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.app import App
+from crmsync.errors import StoreError
+from crmsync.sandbox import Sandbox
+from crmsync.settings import load
+
+DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    with Sandbox(contacts=5, engagements=5, limits=False) as sandbox:
+        settings = {
+            "portal.base_url": sandbox.url,
+            "portal.access_token": sandbox.token,
+            "store.url": f"sqlite:///{tmp_path}/crmsync.db",
+            "definition.path": DEFINITION,
+        }
+        with App(load(settings).settings) as opened:
+            opened.gateway.schema.setup()
+            yield opened
+
+
+def test_a_lease_that_cannot_be_given_back_does_not_lock_the_next_cycle_out(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: object) -> None:
+        raise StoreError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(app.store.lease), "release", full)
+        with pytest.raises(StoreError), app.engine():
+            pass
+
+    with app.engine() as engine:
+        assert engine.plan().status in {"open", "parked"}
+
+
+def test_who_signed_this_content_is_noted_once(app: App, tmp_path: Path) -> None:
+    from crmsync.definition.signing import sign
+
+    signed = tmp_path / "definition.yaml"
+    signed.write_bytes(DEFINITION.read_bytes())
+    sign(signed, role="sales", who="bo@acme.example", at=app.now())
+    with App(
+        app.settings.model_copy(
+            update={"definition": app.settings.definition.model_copy(update={"path": signed})}
+        )
+    ) as other:
+        for _ in range(2):
+            with other.engine():
+                pass
+        noted = [one for one in other.store.trail.export() if one["kind"] == "definition.signed"]
+
+    assert [(one["actor"], one["reason"]["role"]) for one in noted] == [("bo@acme.example", "sales")]
