@@ -35,6 +35,8 @@ from crmsync.model import (
     Tally,
 )
 
+_CLOCK_GRAIN = timedelta(seconds=2)  # a Date header has whole seconds, and an answer travels
+
 
 class Memory(Protocol):
     """Small facts that outlive the process, by name."""
@@ -209,7 +211,7 @@ class Engine:
 
     def _plan(self, run: RunId, pulled: Pulled) -> tuple[Plan | None, Planned]:
         """Evaluate what is due; keep the plan if it has changes; park it if the guard says so."""
-        as_of = self.streams.portal.now()
+        as_of = _instant_of(self.streams.portal.now(), pulled)
         if self.config.mode == "observe":
             observed = _Observed(self.planner, as_of)
             return None, self.planner.plan(PlanId(""), observed, as_of)
@@ -270,6 +272,12 @@ class Engine:
 
     def _entry(self, kind: str, run: RunId, reason: Json) -> Draft:
         return Draft(kind=kind, run=run, definition=self.config.definition, reason=reason)
+
+
+def _instant_of(now: datetime, pulled: Pulled) -> datetime:
+    """Evaluate late enough for what was submitted this second: the portal tells its clock in whole seconds."""
+    latest_at = pulled.latest_at
+    return latest_at if latest_at is not None and now < latest_at <= now + _CLOCK_GRAIN else now
 
 
 def _summary(

@@ -28,6 +28,7 @@ from crmsync.model import (
 if TYPE_CHECKING:
     from crmsync.cycle.streams import Pulled, Streams
 
+_FEW_FORMS = 20
 _Job: TypeAlias = "Callable[[], Pulled]"
 
 
@@ -106,7 +107,8 @@ def catch_up(streams: "Streams", *, workers: int = 1) -> "Pulled":
     """
     Take everything that changed since the last time; the first time everything there is.
 
-    Forms have no search: they are read when a contact's count of submissions moved, and at each rescan.
+    Forms have no search. A few are cheap to look at each time, a page each; many are read when a contact's count of
+    submissions moved, and at each rescan.
     """
     kinds: list[_Job] = [partial(streams.catch_up, kind) for kind in streams.wanted.kinds]
     if not streams.has_read_forms():
@@ -114,7 +116,8 @@ def catch_up(streams: "Streams", *, workers: int = 1) -> "Pulled":
         streams.note_forms_read()
         return pulled
     pulled = _side_by_side(kinds, workers)
-    return pulled + _side_by_side(_forms(streams, whole=False) if pulled.submitters else [], workers)
+    forms = _forms(streams, whole=False)
+    return pulled + _side_by_side(forms if pulled.submitters or len(forms) <= _FEW_FORMS else [], workers)
 
 
 def rescan(streams: "Streams", back: timedelta, *, workers: int = 1) -> "Pulled":

@@ -39,6 +39,7 @@ class Pulled:
         unreadable: answers that were set aside as findings.
         shrunk: (missing, known) contacts when more vanished than the guard accepts; they were not marked as gone.
         submitters: contacts that have submitted a form since they were last seen.
+        latest_at: the newest submission taken: the portal's clock was at least there.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Pulled:
     unreadable: int = 0
     shrunk: tuple[int, int] | None = None
     submitters: int = 0
+    latest_at: datetime | None = None
 
     def __add__(self, other: "Pulled") -> "Pulled":
         streams = [*self.counts, *(name for name in other.counts if name not in self.counts)]
@@ -56,6 +58,7 @@ class Pulled:
             self.unreadable + other.unreadable,
             self.shrunk or other.shrunk,
             self.submitters + other.submitters,
+            max(filter(None, (self.latest_at, other.latest_at)), default=None),
         )
 
 
@@ -130,18 +133,20 @@ class Streams:
         cursor = self.mirror.cursor(stream)
         stop_at_known = cursor.until is not None and cursor.after is None and not whole
         started_at, after, taken = self.portal.now(), cursor.after, 0
+        latest_at: datetime | None = None
         while True:
             page = self.portal.submissions(form, after)
             known = self.mirror.known_submissions(form.id, [one.id for one in page.submissions])
             fresh = tuple(one for one in page.submissions if one.id not in known)
             taken += len(fresh)
+            latest_at = max(filter(None, (latest_at, *(one.at for one in fresh))), default=None)
             after = None if known and stop_at_known else page.after
             done = after is None
             position = replace(cursor, after=after, until=started_at if done else cursor.until)
             if fresh or not done or cursor != replace(position, until=cursor.until) or cursor.until is None:
                 self.mirror.take(Intake(submissions=fresh, cursor=position))
             if done:
-                return Pulled({stream: taken} if taken else {})
+                return Pulled({stream: taken} if taken else {}, latest_at=latest_at)
 
     def _begin(self, kind: Kind) -> Cursor:
         cursor = self.mirror.cursor(kind.value)

@@ -117,7 +117,7 @@ def test_a_rescan_reaches_back_over_all_the_time_without_one(world: World) -> No
     assert world.portal.shows("101", "crmsync_engagement") == "30"
 
 
-def test_an_idle_cycle_takes_one_search_for_each_kind_and_nothing_else(world: World) -> None:
+def test_an_idle_cycle_takes_one_search_for_each_kind_and_a_page_for_each_form(world: World) -> None:
     world.portal.form_list = (Form("f-1", "Book a demo"),)
     world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
     world.sync()
@@ -128,7 +128,7 @@ def test_an_idle_cycle_takes_one_search_for_each_kind_and_nothing_else(world: Wo
     world.sync()
 
     assert world.portal.searches - searches == len(world.engine().streams.wanted.kinds)
-    assert (world.portal.reads, world.portal.form_reads) == (reads, forms)
+    assert (world.portal.reads, world.portal.form_reads) == (reads, forms + len(world.portal.form_list))
 
 
 def test_a_submission_is_taken_when_the_count_of_its_contact_moved(world: World) -> None:
@@ -144,12 +144,40 @@ def test_a_submission_is_taken_when_the_count_of_its_contact_moved(world: World)
     assert world.portal.shows("101", "crmsync_engagement") == "30"
 
 
-def test_a_submission_without_a_sign_of_it_is_taken_by_the_rescan(world: World) -> None:
+def test_a_submission_without_a_sign_of_it_is_taken_at_once_where_forms_are_few(world: World) -> None:
     world.portal.form_list = (Form("f-1", "Book a demo"),)
     world.portal.put(a_contact("101", "lead", ("ann@example.com",), jobtitle="VP Sales"))
     world.sync()
     submission = Submission("s-1", "f-1", "Book a demo", NOW, "ann@example.com", None)
     world.portal.form_submissions["f-1"] = [submission]
+
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_engagement") == "30"
+
+
+def test_a_submission_of_this_very_second_counts_although_the_portals_clock_is_told_in_seconds(
+    world: World,
+) -> None:
+    world.portal.form_list = (Form("f-1", "Book a demo"),)
+    world.portal.put(a_contact("101", "lead", ("ann@example.com",), jobtitle="VP Sales"))
+    just_now = world.portal.clock + timedelta(seconds=1, milliseconds=900)
+    submission = Submission("s-1", "f-1", "Book a demo", just_now, "ann@example.com", None)
+    world.portal.form_submissions["f-1"] = [submission]
+
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_engagement") == "30"
+
+
+def test_of_many_forms_one_without_a_sign_of_it_is_read_by_the_rescan(world: World) -> None:
+    world.portal.form_list = tuple(Form(f"f-{n}", "Book a demo") for n in range(1, 30))
+    world.portal.put(a_contact("101", "lead", ("ann@example.com",), jobtitle="VP Sales"))
+    world.sync()
+    submission = Submission("s-1", "f-1", "Book a demo", NOW, "ann@example.com", None)
+    world.portal.form_submissions["f-1"] = [submission]
+    world.sync()
+    assert world.portal.shows("101", "crmsync_engagement") == "0"
 
     world.engine().sync(also=(Job.RESCAN,))
 
