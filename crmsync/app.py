@@ -20,8 +20,8 @@ from crmsync.cycle.planning import Planner
 from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.streams import Streams
 from crmsync.definition.load import load as load_definition
-from crmsync.definition.narrator import Narrator
 from crmsync.definition.nouns import Definition
+from crmsync.definition.wording.narrator import Narrator
 from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError
 from crmsync.model import Draft
 from crmsync.portal.config import PortalConfig
@@ -31,7 +31,7 @@ from crmsync.store import Store, open_store
 if (
     TYPE_CHECKING
 ):  # the data frames and the HubSpot client take a second to import: only commands that use them wait
-    from crmsync.definition.evaluator import Evaluator
+    from crmsync.definition.evaluation.evaluator import Evaluator
     from crmsync.portal.gateway import Gateway
     from crmsync.portal.schema import Account
 
@@ -77,7 +77,7 @@ class App:
 
     @cached_property
     def evaluator(self) -> "Evaluator":
-        from crmsync.definition.evaluator import Evaluator
+        from crmsync.definition.evaluation.evaluator import Evaluator
 
         return Evaluator(self.definition)
 
@@ -92,7 +92,7 @@ class App:
 
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
-        from crmsync.definition.evaluator import Evaluator
+        from crmsync.definition.evaluation.evaluator import Evaluator
 
         fresh = load_definition(self.settings.definition.path)
         self.__dict__["definition"], self.__dict__["evaluator"] = fresh, Evaluator(fresh)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from crmsync.errors import OperatorError
 from crmsync.model import ContactId
 from crmsync.store import Store
-from crmsync.store.reading import AuditFilter
+from crmsync.store.audit.reading import AuditFilter
 
 _ID_SHOWN = 40
 _AGO = re.compile(r"([0-9]{1,6})([mhdw])")

@@ -16,9 +16,9 @@ from crmsync.cli.output import console, json_option, print_json, table
 from crmsync.cli.session import Call, session
 from crmsync.errors import OperatorError
 from crmsync.model import Entry, RunId
-from crmsync.store.bundle import verify_bundle
-from crmsync.store.export import csv_lines, json_lines
-from crmsync.store.reading import AuditFilter
+from crmsync.store.audit.bundle import verify_bundle
+from crmsync.store.audit.export import csv_lines, json_lines
+from crmsync.store.audit.reading import AuditFilter
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _EXISTING = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)

@@ -15,7 +15,7 @@ from crmsync.cli.session import Call, session
 from crmsync.cycle.engine import Summary
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.model import Entry, Plan, PlanId, PlanStatus, Result
-from crmsync.store.reading import AuditFilter
+from crmsync.store.audit.reading import AuditFilter
 
 _PARTLY = 4
 _LISTED = 20

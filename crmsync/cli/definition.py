@@ -11,19 +11,19 @@ import click
 from crmsync.cli import definition_render as render
 from crmsync.cli.output import json_option, print_json
 from crmsync.clock import utcnow
-from crmsync.definition.difference import compare, is_same_text
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
-from crmsync.definition.page import as_html
-from crmsync.definition.sentences import as_text
+from crmsync.definition.review.difference import compare, is_same_text
 from crmsync.definition.signing import ROLES, sign, signature_status
+from crmsync.definition.wording.page import as_html
+from crmsync.definition.wording.sentences import as_text
 from crmsync.errors import OperatorError, SettingsError
 from crmsync.settings import DefinitionSettings
 from crmsync.settings import load as load_settings
 
 if TYPE_CHECKING:
     from crmsync.cli.session import Call
-    from crmsync.definition.check import Checkup
+    from crmsync.definition.review.check import Checkup
 
 EXAMPLES = ("b2b-saas", "breakfast-baskets")
 _STDIN = "-"
@@ -149,7 +149,7 @@ def settings_complaint(call: "Call") -> str:
 
 def checkup(file: str) -> "Checkup":
     """Check a file or standard input as of now."""
-    from crmsync.definition.check import check  # the evaluation it brings takes a second to start
+    from crmsync.definition.review.check import check  # the evaluation it brings takes a second to start
 
     source = sys.stdin.buffer.read() if file == _STDIN else Path(file)
     return check(source, name=_name(file), as_of=utcnow())
@@ -173,13 +173,9 @@ def _name(file: str) -> str:
 
 
 def _shipped(example: str | None) -> str:
-    package = files("crmsync")
-    place = (
-        package / "definition" / "examples" / f"{example}.yaml"
-        if example
-        else package / "starter" / "definition.yaml"
-    )
-    return place.read_text(encoding="utf-8")
+    package = files("crmsync.starter")
+    place = f"examples/{example}.yaml" if example else "definition.yaml"
+    return (package / place).read_text(encoding="utf-8")
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -8,19 +8,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from crmsync.cli.output import console
-from crmsync.definition.comparing import Difference
 from crmsync.definition.nouns import Definition
-from crmsync.definition.sentences import describe
+from crmsync.definition.review.comparing import Difference
 from crmsync.definition.signing import SignatureStatus, signature_status
 from crmsync.definition.text import iso, micros
-from crmsync.definition.words import both, counted
+from crmsync.definition.wording.sentences import describe
+from crmsync.definition.wording.words import both, counted
 from crmsync.errors import Problem
 from crmsync.model import DefinitionRef
 
 if TYPE_CHECKING:  # what a check needs takes a second to start; the other commands do without
-    from crmsync.definition.check import Checkup
-    from crmsync.definition.examples import Verdict
-    from crmsync.definition.lint import Caution
+    from crmsync.definition.review.check import Checkup
+    from crmsync.definition.review.examples import Verdict
+    from crmsync.definition.review.lint import Caution
 
 _SHORT = 12
 

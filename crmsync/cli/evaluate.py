@@ -13,8 +13,8 @@ import orjson
 
 from crmsync.cli.definition import definition_option, load_from, path_of
 from crmsync.cli.output import json_option, progress
-from crmsync.definition.evaluator import Evaluator
-from crmsync.definition.records import BadLine, evaluate_lines, evaluation_json
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.records import BadLine, evaluate_lines, evaluation_json
 from crmsync.definition.text import instant, read_date
 from crmsync.errors import OperatorError
 from crmsync.model import Evaluation

@@ -23,7 +23,7 @@ from crmsync.model import (
 )
 
 if TYPE_CHECKING:
-    from crmsync.definition.evaluator import Evaluator
+    from crmsync.definition.evaluation.evaluator import Evaluator
 
 _HASH_SHOWN = 12
 
@@ -69,7 +69,7 @@ def known_now(app: App, text: str) -> Knowledge:
 
 def known_at(app: App, text: str, at: datetime) -> Knowledge:
     """*Raises* OperatorError: no such contact, or it was not in the portal then."""
-    from crmsync.definition.evaluator import Evaluator
+    from crmsync.definition.evaluation.evaluator import Evaluator
 
     contact = _then(app, text, at)
     found = app.store.mirror.contact_at(contact, at)

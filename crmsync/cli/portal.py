@@ -11,7 +11,7 @@ from crmsync.app import App
 from crmsync.cli.output import console, json_option, print_json
 from crmsync.cli.session import Call, session
 from crmsync.cycle.news import wanted
-from crmsync.definition.lint import Circumstances, lint
+from crmsync.definition.review.lint import Circumstances, lint
 from crmsync.errors import CrmsyncError
 from crmsync.model import OWN, Kind
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import rfc8785
 
-from crmsync.definition.document import MapNode, Reports, plain, positions, read_document
+from crmsync.definition.document.place import Place
+from crmsync.definition.document.sections import read_sections
+from crmsync.definition.document.tree import MapNode, Reports, plain, positions, read_document
 from crmsync.definition.nouns import Definition
-from crmsync.definition.place import Place
-from crmsync.definition.sections import read_sections
 from crmsync.errors import DefinitionError, Problem
 from crmsync.model import DefinitionRef
 

@@ -12,24 +12,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from crmsync.model import ContactId
-from crmsync.store.audit import Writer
-from crmsync.store.bundle import export_bundle
-from crmsync.store.checkpoints import (
+from crmsync.store.audit.bundle import export_bundle
+from crmsync.store.audit.checkpoints import (
     check_chain,
     check_signatures,
     load_key,
     read_checkpoints,
     write_checkpoint,
 )
+from crmsync.store.audit.trail import Trail
 from crmsync.store.database import BUSY_TIMEOUT_S, Database
 from crmsync.store.definitions import Definitions
 from crmsync.store.erasure import Erased, erase
 from crmsync.store.lease import DEFAULT_TTL, Holder, Lease
 from crmsync.store.meta import Meta
 from crmsync.store.migrations import migrate
-from crmsync.store.mirror import Mirror
+from crmsync.store.mirror.mirror import Mirror
 from crmsync.store.plans import Plans
-from crmsync.store.trail import Trail
+from crmsync.store.writer import Writer
 
 _SALT_BYTES = 16
 

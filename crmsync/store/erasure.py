@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 from crmsync.errors import OperatorError
 from crmsync.model import ENGAGEMENTS, ContactId, Draft, RunId
 from crmsync.store import tables as t
-from crmsync.store.audit import Writer
-from crmsync.store.contacts import family
 from crmsync.store.database import Database
+from crmsync.store.mirror.contacts import family
+from crmsync.store.writer import Writer
 
 _EMPTY_ROW = {
     "properties": "{}",

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from crmsync.model import Change, ContactId, Entry, PlanId
+from crmsync.store.audit.reading import AuditFilter
+from crmsync.store.audit.trail import Trail
 from crmsync.store.plans import Plans
-from crmsync.store.reading import AuditFilter
-from crmsync.store.trail import Trail
 
 _ENTRIES_A_PAGE = 500
 

@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection
 from crmsync.errors import OperatorError
 from crmsync.model import REVERT_PREFIX, Change, ContactId, Draft, Plan, PlanId, PlanStatus, RunId, Tally
 from crmsync.store import tables as t
-from crmsync.store.audit import Writer
 from crmsync.store.canonical import canonical
 from crmsync.store.compact import definition_from, definition_text, dumps
 from crmsync.store.database import Database, chunks
 from crmsync.store.instants import from_micros, to_micros
+from crmsync.store.writer import Writer
 
 _WAITING = (PlanStatus.OPEN.value, PlanStatus.PARKED.value)
 _DECISIONS = {PlanStatus.APPROVED: "plan.approved", PlanStatus.REJECTED: "plan.rejected"}

@@ -6,9 +6,9 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from crmsync.cycle.revert import Conflict, Only
-from crmsync.definition.comparing import Difference
-from crmsync.definition.lines import Section
+from crmsync.definition.review.comparing import Difference
 from crmsync.definition.signing import SignatureStatus
+from crmsync.definition.wording.lines import Section
 from crmsync.insight.plan_view import PlanView
 from crmsync.insight.timeline import Moment
 from crmsync.model import (
@@ -21,9 +21,9 @@ from crmsync.model import (
     RunId,
     Stage,
 )
-from crmsync.store.filtering import AuditFilter
-from crmsync.store.reading import Count, Head, RunLine, StageMove
-from crmsync.store.verify import Verified
+from crmsync.store.audit.filtering import AuditFilter
+from crmsync.store.audit.reading import Count, Head, RunLine, StageMove
+from crmsync.store.audit.verify import Verified
 
 
 @dataclass(frozen=True, slots=True)

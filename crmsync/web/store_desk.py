@@ -13,14 +13,14 @@ import orjson
 
 from crmsync.cycle.qualify import Qualifier
 from crmsync.cycle.revert import Conflict, Only
-from crmsync.definition import card
-from crmsync.definition.comparing import Difference
-from crmsync.definition.difference import compare
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
-from crmsync.definition.sentences import describe
+from crmsync.definition.review.comparing import Difference
+from crmsync.definition.review.difference import compare
 from crmsync.definition.signing import signature_status
+from crmsync.definition.wording import card
+from crmsync.definition.wording.sentences import describe
 from crmsync.errors import DefinitionError
 from crmsync.insight.plan_view import plan_view
 from crmsync.insight.timeline import Moment, timeline
@@ -39,10 +39,10 @@ from crmsync.model import (
     RunId,
 )
 from crmsync.store import Store
-from crmsync.store.filtering import AuditFilter
+from crmsync.store.audit.filtering import AuditFilter
+from crmsync.store.audit.reading import Head, RunLine
+from crmsync.store.audit.verify import Verified
 from crmsync.store.life import life
-from crmsync.store.reading import Head, RunLine
-from crmsync.store.verify import Verified
 from crmsync.web.desk import (
     ContactView,
     DefinitionVersion,

@@ -13,7 +13,7 @@ from time import perf_counter, process_time
 
 from crmsync.model import ContactId, DefinitionRef, Draft, RunId
 from crmsync.store import Store, open_store
-from crmsync.store.reading import AuditFilter
+from crmsync.store.audit.reading import AuditFilter
 
 BATCH = 1_000
 DEFINITION = DefinitionRef("b2b-saas", "2026.4", "ab" * 32)

@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 import psutil
 
-from crmsync.definition.evaluator import Evaluator, collected
+from crmsync.definition.evaluation.evaluator import Evaluator, collected
 from crmsync.model import Contact, ContactId, Event
 from tests.benchmarks import rivals
 from tests.benchmarks.evaluate_scene import AS_OF, AS_OF_US, EVENTS_EACH, definition, frames

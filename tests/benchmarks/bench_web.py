@@ -19,7 +19,7 @@ from time import perf_counter, process_time
 
 import httpx
 
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.model import (
     STAGE,

@@ -28,9 +28,9 @@ from crmsync.model import (
     RunId,
 )
 from crmsync.store import Store
+from crmsync.store.audit.export import csv_lines, json_lines
+from crmsync.store.audit.reading import AuditFilter
 from crmsync.store.canonical import canonical
-from crmsync.store.export import csv_lines, json_lines
-from crmsync.store.reading import AuditFilter
 from tests.stores import (
     DEFINITION,
     NOON,

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from crmsync.errors import OperatorError, StoreError, VerificationError
 from crmsync.model import ContactId, Draft
 from crmsync.store import Store
-from crmsync.store.bundle import verify_bundle
-from crmsync.store.standalone import is_signed
+from crmsync.store.audit.bundle import verify_bundle
+from crmsync.store.audit.standalone import is_signed
 from tests.stores import DEFINITION, RUN, a_contact, an_intent_draft, applied, intend, take, tamper
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crmsync.errors import OperatorError, StoreError
 from crmsync.model import STAGE, Association, ContactId, Draft, Gone, Intake, Kind, PlanId, Signal, Version
 from crmsync.store import Store, open_store
-from crmsync.store.reading import AuditFilter
+from crmsync.store.audit.reading import AuditFilter
 from crmsync.store.tables import metadata
 from tests.stores import (
     NOON,

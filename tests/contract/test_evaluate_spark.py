@@ -14,12 +14,12 @@ from typing import Any
 import narwhals as nw
 import pytest
 
-from crmsync.definition.evaluate import Frames
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluate import Frames
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.reading import Reading
+from crmsync.definition.evaluation.records import evaluation_json, parse_record
+from crmsync.definition.evaluation.spark import bad_lines, read_lines
 from crmsync.definition.load import load
-from crmsync.definition.reading import Reading
-from crmsync.definition.records import evaluation_json, parse_record
-from crmsync.definition.spark import bad_lines, read_lines
 from tests.core.scenes import contact, definition, loaded
 from tests.core.test_conformance import as_of, is_same
 

@@ -8,7 +8,7 @@ from crmsync.errors import OperatorError
 from crmsync.model import STAGE, PlanId, PlanStatus, Tally
 from crmsync.store import Store
 from crmsync.store import tables as t
-from crmsync.store.reading import AuditFilter
+from crmsync.store.audit.reading import AuditFilter
 from tests.stores import a_change, a_plan
 
 REASON = {"score": 71.5, "sentences": ["a", "b"], "why": {"née": None}}

@@ -10,9 +10,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.records import evaluation_json, parse_record
 from crmsync.definition.load import load
-from crmsync.definition.records import evaluation_json, parse_record
 from crmsync.errors import DefinitionError, Problem
 
 HERE = Path(__file__).parent

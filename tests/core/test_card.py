@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition.arithmetic import arithmetic
-from crmsync.definition.card import MAX_CHARS, MAX_REASONS, missing, why
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.nouns import Definition
+from crmsync.definition.wording.arithmetic import arithmetic
+from crmsync.definition.wording.card import MAX_CHARS, MAX_REASONS, missing, why
 from crmsync.model import Contact, ContactId, Deal, Evaluation, Event
 from tests.agreements import an_agreement
 

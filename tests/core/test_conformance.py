@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.records import BadLine, evaluate_lines, evaluation_json, parse_record
 from crmsync.definition.load import load
-from crmsync.definition.records import BadLine, evaluate_lines, evaluation_json, parse_record
 from crmsync.definition.text import instant, read_date
 
 HERE = Path(__file__).parent

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition.comparing import Difference, Kind
-from crmsync.definition.difference import compare, is_same_text
 from crmsync.definition.load import load
+from crmsync.definition.review.comparing import Difference, Kind
+from crmsync.definition.review.difference import compare, is_same_text
 from tests.agreements import SOUND, agreement_text, an_agreement
 
 MQL = "stages/rules/marketingqualifiedlead"

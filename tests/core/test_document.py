@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.definition.document import MAX_BYTES
+from crmsync.definition.document.tree import MAX_BYTES
 from crmsync.definition.load import content_hash, load
 from crmsync.definition.nouns import Definition
 from crmsync.errors import DefinitionError

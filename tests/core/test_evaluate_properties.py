@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.definition import evaluator
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation import evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.records import evaluation_json, parse_record
 from crmsync.definition.load import load
-from crmsync.definition.records import evaluation_json, parse_record
 from crmsync.definition.text import micros
 from crmsync.model import Contact, ContactId, Evaluation, Event
 from tests.core.oracle import Oracle

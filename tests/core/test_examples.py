@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition.examples import Verdict, run_examples
+from crmsync.definition.review.examples import Verdict, run_examples
 from tests.agreements import an_agreement
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

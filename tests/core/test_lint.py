@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition.lint import RULES, Circumstances, lint, waiver_problems
+from crmsync.definition.review.lint import RULES, Circumstances, lint, waiver_problems
 from tests.agreements import an_agreement
 
 MQL = "stages/rules/marketingqualifiedlead"

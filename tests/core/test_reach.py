@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.definition.evaluator import Evaluator
-from crmsync.definition.lint import Circumstances, lint
+from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.nouns import Definition
+from crmsync.definition.review.lint import Circumstances, lint
 from crmsync.model import Contact, ContactId, Event
 from tests.agreements import an_agreement
 

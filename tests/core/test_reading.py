@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.records import BadLine, BadRecord, evaluate_lines, parse_record
 from crmsync.definition.load import load
-from crmsync.definition.records import BadLine, BadRecord, evaluate_lines, parse_record
 from crmsync.definition.text import (
     fold,
     instant,

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Duration
-from crmsync.definition.page import as_html
-from crmsync.definition.sentences import as_text, describe
-from crmsync.definition.words import both, either, number, phrase, span, stage_label, stage_name
+from crmsync.definition.wording.page import as_html
+from crmsync.definition.wording.sentences import as_text, describe
+from crmsync.definition.wording.words import both, either, number, phrase, span, stage_label, stage_name
 from tests.agreements import an_agreement
 
 MQL = "stages/rules/marketingqualifiedlead"
-EXAMPLE = (files("crmsync.definition") / "examples" / "b2b-saas.yaml").read_bytes()
+EXAMPLE = (files("crmsync") / "starter" / "examples" / "b2b-saas.yaml").read_bytes()
 HOSTILE = "</style><script>alert('x')</script>\"&<img src=http://evil.example/x>"
 
 

@@ -15,9 +15,9 @@ from crmsync.cycle.news import wanted
 from crmsync.cycle.planning import Planner
 from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.streams import Streams
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
-from crmsync.definition.narrator import Narrator
+from crmsync.definition.wording.narrator import Narrator
 from crmsync.model import STAGE, Event, Kind, Snapshot
 from crmsync.store import Store, open_store
 from tests.fakes import NOW, STAGES, FakePortal

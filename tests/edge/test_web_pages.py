@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus
-from crmsync.store.filtering import AuditFilter
+from crmsync.store.audit.filtering import AuditFilter
 from tests.edge.web_desk import PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
 

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from crmsync.errors import CrmsyncError, LeaseLost, OperatorError, StoreError, Unauthorized
-from crmsync.store.filtering import AuditFilter
+from crmsync.store.audit.filtering import AuditFilter
 from crmsync.web.store_desk import Actions, Daemon
 from tests.edge.web_desk import EMAIL, MARKUP, PLAN, REVERT, RUN, Visit, visit
 

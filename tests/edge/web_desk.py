@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from crmsync.cycle.revert import Conflict, Only
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.model import (
     STAGE,

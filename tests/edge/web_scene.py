@@ -11,7 +11,7 @@ from crmsync.model import ContactId, Kind, Own, PlanStatus, RunId, Snapshot
 from crmsync.sandbox import ManualClock, Sandbox
 from crmsync.service import Service
 from crmsync.settings import Settings, load
-from crmsync.store.filtering import AuditFilter
+from crmsync.store.audit.filtering import AuditFilter
 from crmsync.web.store_desk import StoreDesk
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"

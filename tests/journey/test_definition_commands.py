@@ -17,7 +17,7 @@ from tests.agreements import agreement_text
 from tests.journey.command import environment_of
 
 PACKAGE = files("crmsync")
-EXAMPLE = Path(str(PACKAGE / "definition" / "examples" / "b2b-saas.yaml"))
+EXAMPLE = Path(str(PACKAGE / "starter" / "examples" / "b2b-saas.yaml"))
 STARTER = Path(str(PACKAGE / "starter" / "definition.yaml"))
 ROOT = Path(__file__).parents[2]
 RECORD = {

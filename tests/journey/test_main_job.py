@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.records import parse_record
 from crmsync.definition.load import load
-from crmsync.definition.records import parse_record
 from crmsync.model import OWN, STAGE, Evaluation
 from crmsync.sandbox import Sandbox
 from tests.journey.command import crmsync

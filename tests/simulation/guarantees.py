@@ -10,7 +10,7 @@ from typing import Any
 from crmsync.app import App
 from crmsync.cycle.agenda import Job
 from crmsync.cycle.write import CANNOT_BE_TOLD
-from crmsync.definition.evaluator import Evaluator
+from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.errors import VerificationError
 from crmsync.model import WRITTEN, Action, ContactId, Evaluation, Event
 from crmsync.sandbox.portal import APP_ID

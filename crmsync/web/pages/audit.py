@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from crmsync.insight.actors import Source, foreign_actor
 from crmsync.model import ContactId, RunId
-from crmsync.store.filtering import AuditFilter
+from crmsync.store.audit.filtering import AuditFilter
 from crmsync.web.arithmetic import Arithmetic, arithmetic
 from crmsync.web.asking import Ask, not_here
 

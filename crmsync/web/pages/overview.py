@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from starlette.responses import Response
 
 from crmsync.model import STAGE
-from crmsync.store.reading import Count
+from crmsync.store.audit.reading import Count
 from crmsync.web.asking import Ask
 from crmsync.web.desk import Funnel
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from crmsync.cycle.revert import Only
 from crmsync.model import RunId
-from crmsync.store.reading import RunLine
+from crmsync.store.audit.reading import RunLine
 from crmsync.web.asking import Ask, not_here
 
 _RUNS_A_PAGE = 25

@@ -1,0 +1,1 @@
+"""The audit trail: appended by ../writer.py, settled, read, filtered, exported and proved here."""

@@ -1,0 +1,109 @@
+"""The whole trail -> one zip that anybody can verify without crmsync, and back to a proof."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from crmsync.errors import StoreError, VerificationError
+from crmsync.store import tables as t
+from crmsync.store.audit import export, standalone
+from crmsync.store.audit.checkpoints import Checkpoint
+from crmsync.store.audit.reading import EVERYTHING
+from crmsync.store.database import Database
+from crmsync.store.instants import to_text
+
+_README = """A crmsync audit bundle.
+
+entries.jsonl   every entry of the audit trail, oldest first, one JSON object a line
+salts.json      by contact: the salt that binds before, after and reason to values_digest
+definitions/    the qualification definitions that decided, by content hash
+checkpoints/    heads of the trail that were written outside the database, signed if the operator has a key
+manifest.json   whose trail it is and when it was exported
+verify.py       python verify.py THIS.zip    (needs nothing but Python 3.11)
+
+The bundle holds personal values. Contacts erased before it was made are in it by id only.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleProof:
+    """What a bundle's verification found. `erased`: entries whose values were erased with their contact."""
+
+    entries: int
+    head: str
+    erased: int
+    checkpoints: int
+    signed: int
+
+
+def export_bundle(
+    database: Database, path: Path, *, portal: str, checkpoints: Sequence[Checkpoint] = ()
+) -> int:
+    """
+    Write the bundle; return how many entries it holds.
+
+    Raises:
+        StoreError: the file cannot be written; a half one is not left behind.
+    """
+    half = path.with_name(f"{path.name}.part")
+    try:
+        with zipfile.ZipFile(half, "w", zipfile.ZIP_DEFLATED) as bundle:
+            entries = _write(database, bundle, portal, checkpoints)
+        half.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: the bundle could not be written ({error.strerror}).",
+            next_step="Name a place with room.",
+        ) from None
+    finally:
+        half.unlink(missing_ok=True)
+    return entries
+
+
+def verify_bundle(path: Path, *, key: str | None = None, head: str | None = None) -> BundleProof:
+    """
+    Verify a bundle with the very code that is inside it.
+
+    Raises:
+        VerificationError: it does not hold, or is no bundle.
+    """
+    try:
+        return BundleProof(**standalone.verify(str(path), key=key, head=head))
+    except standalone.BundleProblem as problem:
+        raise VerificationError(str(problem), seq=problem.seq) from None
+
+
+def _write(
+    database: Database, bundle: zipfile.ZipFile, portal: str, checkpoints: Sequence[Checkpoint]
+) -> int:
+    salts = _salts(database)  # before and after: contacts may be erased and appear meanwhile
+    entries = 0
+    head = standalone.FIRST_PREV
+    with bundle.open("entries.jsonl", "w", force_zip64=True) as lines:
+        for entry in export.objects(database, EVERYTHING):
+            entries, head = entry["seq"], entry["hash"]
+            lines.write(standalone.canonical(entry) + b"\n")
+    salts |= _salts(database)
+    with database.read() as conn:
+        definitions = conn.execute(sa.select(t.definitions)).mappings().all()
+    bundle.writestr("salts.json", json.dumps(salts, sort_keys=True))
+    for row in definitions:
+        bundle.writestr(f"definitions/{row['sha256']}.yaml", row["text"])
+    for checkpoint in checkpoints:
+        name = f"checkpoints/checkpoint-{checkpoint.seq:012d}.json"
+        bundle.writestr(name, json.dumps(asdict(checkpoint), indent=1) + "\n")
+    made_at = to_text(database.now())
+    manifest = {"portal": portal, "entries": entries, "head": head, "exported_at": made_at}
+    bundle.writestr("manifest.json", json.dumps(manifest, indent=1) + "\n")
+    bundle.writestr("verify.py", Path(standalone.__file__).read_text(encoding="utf-8"))
+    bundle.writestr("README.txt", _README)
+    return entries
+
+
+def _salts(database: Database) -> dict[str, str]:
+    with database.read() as conn:
+        return {row.contact: bytes(row.salt).hex() for row in conn.execute(sa.select(t.salts))}
