@@ -86,6 +86,9 @@ class FakePortal:
     def now(self) -> datetime:
         return self.clock
 
+    def count(self, kind: Kind) -> int | None:
+        return sum(not one.archived for one in self.snapshots[kind].values())
+
     def page(
         self,
         kind: Kind,

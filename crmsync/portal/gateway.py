@@ -98,6 +98,15 @@ class Gateway:
             self.account()
         return self._transport.clock.now()
 
+    def count(self, kind: Kind) -> int | None:
+        """
+        Tell how many living objects a kind has, as the search index knows it; None when the portal does not say.
+
+        One search, so ask where a person waits for a bar to fill and nowhere else; `traffic().listed` grows towards
+        the sum over the kinds while a first pull lasts. *Raises* PortalError.
+        """
+        return self._reader.count(kind)
+
     def page(
         self,
         kind: Kind,
@@ -107,9 +116,11 @@ class Gateway:
         after: str | None,
         archived: bool = False,
     ) -> Page:
-        return self._reader.page(
+        page = self._reader.page(
             kind, properties=properties, associations=associations, after=after, archived=archived
         )
+        self._transport.traffic.listed(len(page.snapshots))
+        return page
 
     def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
         return self._reader.changed(kind, since, until)

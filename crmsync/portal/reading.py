@@ -55,6 +55,10 @@ class Reader:
     def close(self) -> None:
         self._ahead.close()
 
+    def count(self, kind: Kind) -> int | None:
+        """Count the living by one search that brings one hit, see `Gateway.count`."""
+        return Counting(self._client, kind).total()
+
     def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
         """
         Search a window of modification instants, see `Portal.changed`.
@@ -196,12 +200,15 @@ class Counting:
 
     def highest(self) -> tuple[int, int]:
         found, total = self._look([])
-        return found, total
+        return found, total or 0
 
     def below(self, object_id: int) -> int:
-        return self._look([{"propertyName": _ID, "operator": "LT", "value": str(object_id)}])[1]
+        return self._look([{"propertyName": _ID, "operator": "LT", "value": str(object_id)}])[1] or 0
 
-    def _look(self, filters: Sequence[Mapping[str, str]]) -> tuple[int, int]:
+    def total(self) -> int | None:
+        return self._look([])[1]
+
+    def _look(self, filters: Sequence[Mapping[str, str]]) -> tuple[int, int | None]:
         body = {
             "filterGroups": [{"filters": list(filters)}] if filters else [],
             "sorts": [{"propertyName": _ID, "direction": "DESCENDING"}],
@@ -212,9 +219,9 @@ class Counting:
             answer = self._client.search(self._kind.value, body).json
             hit = a_map(answer["results"][0], "a hit") if answer["results"] else {"id": 0}
             total = answer.get("total")
-            return int(an_id(hit.get("id"), "its id")), total if isinstance(total, int) else 0
+            return int(an_id(hit.get("id"), "its id")), total if type(total) is int else None
         except (Unreadable, Rejected):
-            return 0, 0
+            return 0, None
 
 
 def _window(kind: Kind, since: datetime, until: datetime, last: int) -> Mapping[str, Any]:

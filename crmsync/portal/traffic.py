@@ -14,12 +14,14 @@ class Tallied:
         by_status: (limit, status) -> requests; status 0: no answer.
         retries: exchanges that repeated one before.
         waited_s: time spent waiting for room in the budget, all threads together.
+        listed: objects that list pages brought: how far a first pull has come.
     """
 
     requests: int
     by_status: Mapping[tuple[str, int], int]
     retries: int
     waited_s: float
+    listed: int
 
 
 class Traffic:
@@ -30,6 +32,7 @@ class Traffic:
         self._by_status: Counter[tuple[str, int]] = Counter()
         self._retries = 0
         self._waited_s = 0.0
+        self._listed = 0
 
     def sent(self, limit: str, status: int) -> None:
         with self._lock:
@@ -43,6 +46,10 @@ class Traffic:
         with self._lock:
             self._waited_s += seconds
 
+    def listed(self, objects: int) -> None:
+        with self._lock:
+            self._listed += objects
+
     @property
     def requests(self) -> int:
         with self._lock:
@@ -50,4 +57,5 @@ class Traffic:
 
     def tallied(self) -> Tallied:
         with self._lock:
-            return Tallied(self._by_status.total(), dict(self._by_status), self._retries, self._waited_s)
+            by_status = dict(self._by_status)
+            return Tallied(sum(by_status.values()), by_status, self._retries, self._waited_s, self._listed)

@@ -31,7 +31,9 @@ from tests.served import Served, served
 
 
 class Both(Portal, Sink, Protocol):
-    """What the cycle is given."""
+    """What the cycle and the command line are given."""
+
+    def count(self, kind: Kind) -> int | None: ...
 
 
 class World(Protocol):
@@ -188,6 +190,16 @@ def test_a_full_list_brings_every_living_contact_once_in_the_order_of_ids(world:
 
     assert [one.id for one in found] == [*ids[:3], *ids[4:]]
     assert [one.properties["country"] for one in found][:4] == ["0", "1", "2", "4"]
+
+
+def test_a_kind_tells_how_many_living_objects_it_has(world: World) -> None:
+    ids = [world.contact(country="Chile") for _ in range(3)]
+    world.note(ids[0])
+    world.remove(ids[1])
+    world.passes()
+
+    assert (world.portal.count(Kind.CONTACT), world.portal.count(Kind.NOTE)) == (2, 1)
+    assert world.portal.count(Kind.DEAL) == 0
 
 
 def test_a_page_can_be_asked_for_again(world: World) -> None:

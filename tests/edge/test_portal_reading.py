@@ -359,6 +359,34 @@ def test_an_idle_window_takes_one_search(both: Served) -> None:
     assert both.requests() == 1
 
 
+def test_a_kind_is_counted_with_one_search(both: Served) -> None:
+    for n in range(3):
+        both.create(email=f"c{n}@acme.example")
+    both.sandbox.settle()
+    both.forget_requests()
+
+    assert both.gateway.count(Kind.CONTACT) == 3
+    assert both.requests("/search") == both.requests() == 1
+
+
+@pytest.mark.parametrize("total", ['"many"', "true", "null", "[3]"])
+def test_a_total_that_is_no_number_is_not_known(both: Served, total: str) -> None:
+    both.gateway.now()
+    both.sandbox.arm("replace", path="*/search", body=f'{{"total": {total}, "results": []}}')
+
+    assert both.gateway.count(Kind.CONTACT) is None
+
+
+def test_a_list_counts_what_it_brought_so_far(both: Served) -> None:
+    for n in range(130):
+        both.create(email=f"c{n}@acme.example")
+
+    first = both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
+    assert both.gateway.traffic().listed == 100
+    both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=first.after)
+    assert both.gateway.traffic().listed == 130
+
+
 # --- batch reads -------------------------------------------------------------------------------------------------
 
 
