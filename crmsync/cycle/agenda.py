@@ -1,8 +1,18 @@
-"""When was it done last + what time is it -> what is due beside the cycle itself. Pure."""
+"""When was it done last + what time is it -> what is due beside the cycle itself."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from typing import Protocol
+
+
+class Memory(Protocol):
+    """Small facts that outlive the process, by name. Both methods may raise StoreError."""
+
+    def get(self, key: str) -> str | None: ...
+
+    def put(self, key: str, value: str) -> None: ...
 
 
 class Job(StrEnum):
@@ -22,6 +32,34 @@ class Schedule:
     reconcile_at: time = time(3, 0)
     tick_at: time = time(0, 10)
     timezone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """What a cycle does beside the cycle itself, and when it was done last."""
+
+    memory: Memory
+    schedule: Schedule
+
+    def due(self, now: datetime, also: Iterable[Job] = ()) -> frozenset[Job]:
+        """Say what should run now: what is due, and what is asked for."""
+        return frozenset(also) | {job for job in Job if is_due(job, self._last_at(job), now, self.schedule)}
+
+    def note_done(self, jobs: frozenset[Job], now: datetime) -> None:
+        """Remember that these ran; the first pull has done the work of all of them."""
+        for job in Job:
+            if job in jobs or self._last_at(job) is None:
+                self.memory.put(f"last_{job}", now.isoformat())
+
+    def rescan_back(self, now: datetime) -> timedelta:
+        """Reach back beyond the last rescan, however long ago it was."""
+        last_at = self._last_at(Job.RESCAN)
+        since = now - last_at if last_at else timedelta(0)
+        return max(since, self.schedule.rescan_every) + self.schedule.rescan_every
+
+    def _last_at(self, job: Job) -> datetime | None:
+        last = self.memory.get(f"last_{job}")
+        return datetime.fromisoformat(last) if last else None
 
 
 def is_due(job: Job, last_at: datetime | None, now: datetime, schedule: Schedule) -> bool:

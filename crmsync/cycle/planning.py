@@ -2,13 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from crmsync.cycle import record
 from crmsync.cycle.news import setter
+from crmsync.cycle.plans import Planned, PlanSink
 from crmsync.cycle.qualify import Contacts, Qualifier, evaluations
 from crmsync.cycle.reconcile import (
     Decision,
@@ -28,9 +29,7 @@ from crmsync.model import (
     Evaluation,
     Mirrored,
     Own,
-    Plan,
     PlanId,
-    PlanStatus,
     Stage,
     Tally,
     Version,
@@ -46,32 +45,6 @@ class Historian(Protocol):
     def history(
         self, property_name: str, ids: Sequence[ContactId]
     ) -> Mapping[ContactId, tuple[Version, ...]]: ...
-
-
-class PlanSink(Protocol):
-    def add(self, plan: PlanId, changes: Sequence[Change]) -> None:
-        """Append changes; the caller gives them in plan order, all changes of a contact in one call."""
-
-
-class Plans(PlanSink, Protocol):
-    """Where plans are kept. Every method may raise StoreError."""
-
-    def begin(self, plan: Plan) -> None:
-        """Store a new plan without changes."""
-
-    def finish(self, plan: Plan) -> None:
-        """Replace the header: tally, status, reasons, digest. Every other open or parked plan is superseded."""
-
-    def drop(self, plan: PlanId) -> None:
-        """Forget a plan that nobody was shown."""
-
-    def plan(self, plan: PlanId) -> Plan | None: ...
-
-    def plans(self, *, status: PlanStatus | None = None, limit: int = 50) -> tuple[Plan, ...]:
-        """Return the newest first."""
-
-    def changes(self, plan: PlanId, *, slice_contacts: int = 100) -> Iterator[tuple[Change, ...]]:
-        """Yield the changes in plan order, slices of whole contacts."""
 
 
 class Reversals(Protocol):
@@ -120,15 +93,6 @@ class _Count:
             stages=dict(sorted(self.stages.items())),
             causes=dict(sorted(self.causes.items())),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """`digest`: of the changes that matter, the instants they were evaluated at aside."""
-
-    tally: Tally
-    digest: str
-    findings: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ Cursors -> news in the mirror: snapshots, signals, foreign changes, and who must
 The verbs for all streams side by side; streams.py has them for one stream, news.py says what is new.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from crmsync.cycle.agenda import Job
 from crmsync.model import (
     Association,
     ContactId,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from crmsync.cycle.streams import Pulled, Streams
 
 _FEW_FORMS = 20
-_Job: TypeAlias = "Callable[[], Pulled]"
+_Verb: TypeAlias = "Callable[[], Pulled]"
 
 
 class Portal(Protocol):
@@ -103,6 +104,13 @@ class Mirror(Protocol):
         """Make every living contact due; return how many there are."""
 
 
+def pull(streams: "Streams", due: Collection[Job], *, rescan_back: timedelta, workers: int = 1) -> "Pulled":
+    """Catch up, or compare the full lists where that is due; and read again what may have come late."""
+    lists = reconcile_lists if Job.RECONCILE in due else catch_up
+    pulled = lists(streams, workers=workers)
+    return pulled + rescan(streams, rescan_back, workers=workers) if Job.RESCAN in due else pulled
+
+
 def catch_up(streams: "Streams", *, workers: int = 1) -> "Pulled":
     """
     Take everything that changed since the last time; the first time everything there is.
@@ -110,7 +118,7 @@ def catch_up(streams: "Streams", *, workers: int = 1) -> "Pulled":
     Forms have no search. A few are cheap to look at each time, a page each; many are read when a contact's count of
     submissions moved, and at each rescan.
     """
-    kinds: list[_Job] = [partial(streams.catch_up, kind) for kind in streams.wanted.kinds]
+    kinds: list[_Verb] = [partial(streams.catch_up, kind) for kind in streams.wanted.kinds]
     if not streams.has_read_forms():
         pulled = _side_by_side([*kinds, *_forms(streams, whole=False)], workers)
         streams.note_forms_read()
@@ -122,23 +130,23 @@ def catch_up(streams: "Streams", *, workers: int = 1) -> "Pulled":
 
 def rescan(streams: "Streams", back: timedelta, *, workers: int = 1) -> "Pulled":
     """Read the windows of the last `back` again, with the associations of engagements and deals, and the forms."""
-    kinds: list[_Job] = [partial(streams.rescan, kind, back) for kind in streams.wanted.kinds]
+    kinds: list[_Verb] = [partial(streams.rescan, kind, back) for kind in streams.wanted.kinds]
     return _side_by_side([*kinds, *_forms(streams, whole=False)], workers)
 
 
 def reconcile_lists(streams: "Streams", *, workers: int = 1) -> "Pulled":
     """Compare the full lists with the mirror: deletions, merges, restored contacts, drift, late submissions."""
-    kinds: list[_Job] = [partial(streams.sweep, kind) for kind in streams.wanted.kinds]
+    kinds: list[_Verb] = [partial(streams.sweep, kind) for kind in streams.wanted.kinds]
     return _side_by_side([*kinds, *_forms(streams, whole=True)], workers)
 
 
-def _forms(streams: "Streams", *, whole: bool) -> list[_Job]:
+def _forms(streams: "Streams", *, whole: bool) -> list[_Verb]:
     if not streams.wanted.forms:
         return []
     return [partial(streams.submissions, form, whole=whole) for form in streams.portal.forms()]
 
 
-def _side_by_side(jobs: Sequence[_Job], workers: int) -> "Pulled":
+def _side_by_side(jobs: Sequence[_Verb], workers: int) -> "Pulled":
     """Run the jobs, in order with one worker; the first error is raised when all that started have ended."""
     from crmsync.cycle.streams import Pulled
 

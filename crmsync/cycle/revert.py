@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from crmsync.cycle.planning import Planned, PlanSink, update_digest
+from crmsync.cycle.planning import update_digest
+from crmsync.cycle.plans import Planned, PlanSink
 from crmsync.cycle.reconcile import Cause, same_value
 from crmsync.errors import OperatorError
 from crmsync.model import (

@@ -120,6 +120,7 @@ class Simulation:
         write_edition(self.definition, 0)
         self._numbers = 0
         self._app: App | None = None
+        self._loaded: dict[str, Any] = {}  # a new process need not read the same file again
         structlog.configure(processors=[self._hear], cache_logger_on_first_use=False)
 
     # --- the days ------------------------------------------------------------------------------------------
@@ -243,6 +244,8 @@ class Simulation:
 
     def close(self) -> None:
         if self._app is not None:
+            held = self._app.__dict__
+            self._loaded = {name: held[name] for name in ("definition", "evaluator") if name in held}
             self._app.store.close()
             self._app = None
 
@@ -255,6 +258,7 @@ class Simulation:
         url = self.app_url
         store = mortal(open_store(url, portal=None, now=self._now, salt=self._salt), self.reaper)
         app.__dict__["store"] = store  # stands where the cached property would put it
+        app.__dict__.update(self._loaded)
         app.__dict__["gateway"] = self._gateway(store)
         return app
 
@@ -264,6 +268,7 @@ class Simulation:
 
     def _gateway(self, store: Store) -> Gateway:
         session = requests.Session()
+        session.trust_env = False  # asks the environment for proxies at each request
         road = Road(
             self.portal,
             time=self.time,

@@ -1,0 +1,71 @@
+"""Plans and unsettled intents -> recorded, written, settled: everything of a run that touches the portal."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from crmsync.cycle import write
+from crmsync.cycle.activation import Activation
+from crmsync.cycle.plans import Plans
+from crmsync.cycle.record import Trail, intend
+from crmsync.cycle.streams import Streams
+from crmsync.cycle.write import Sink, Written
+from crmsync.model import DefinitionRef, Draft, Outcome, Plan, PlanStatus, Result, RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """
+    One run's hand in the portal.
+
+    Attributes:
+        written: what became of all it did so far.
+    """
+
+    run: RunId
+    trail: Trail
+    plans: Plans
+    sink: Sink
+    streams: Streams
+    activation: Activation
+    should_stop: Callable[[], bool]
+    written: Written = field(default_factory=Written)
+
+    def settle_unfinished(self, *, may_send: bool) -> None:
+        """Give every intent that a dead process or a lost answer left open its outcome."""
+        self._note(write.settle_open(self.sink, self.trail, self.run, may_send=may_send))
+
+    def apply_approved(self, definition: DefinitionRef) -> None:
+        """Apply what people approved, the oldest first, unless the definition has changed since."""
+        for plan in reversed(self.plans.plans(status=PlanStatus.APPROVED)):
+            if plan.is_revert or plan.definition.sha256 == definition.sha256:
+                self.apply(plan)
+            else:  # its contacts are due and planned again
+                self.plans.finish(replace(plan, status=PlanStatus.SUPERSEDED))
+
+    def apply(self, plan: Plan) -> None:
+        """Record and write, a hundred contacts at a time; stops between two of them when asked to."""
+        self._tell("run.started", plan, {})
+        self.activation.activate(plan.definition, self.run)
+        before = Counter(self.written.results)
+        for changes in self.plans.changes(plan.id):
+            if self.should_stop():
+                return  # the rest stays in the plan, its contacts stay due
+            at = self.streams.portal.now()
+            intents = intend(self.trail, changes, run=self.run, definition=plan.definition, at=at)
+            self.written.intended += len(intents)
+            self._note(write.write(self.sink, self.trail, intents, self.run))
+        self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
+        results = {result.value: n - before[result] for result, n in sorted(self.written.results.items())}
+        self._tell("run.finished", plan, results)
+
+    def _note(self, outcomes: Sequence[Outcome]) -> None:
+        """Count them; who was other than the mirror had it is read again, else the same would be tried again."""
+        self.written.note(outcomes)
+        self.streams.look_again(
+            one.intent.change.contact for one in outcomes if one.result is Result.ABANDONED
+        )
+
+    def _tell(self, kind: str, plan: Plan, results: dict[str, int]) -> None:
+        reason = {"plan": plan.id, **results}
+        self.trail.append([Draft(kind, run=self.run, definition=plan.definition, reason=reason)])
