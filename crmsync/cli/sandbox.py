@@ -67,7 +67,7 @@ def sandbox(
     are under /_sandbox/ at the same address. It forgets everything when it stops.
     """
     from crmsync.sandbox import Lag, Sandbox
-    from crmsync.sandbox.limits import is_time_zone
+    from crmsync.sandbox.gate.limits import is_time_zone
 
     if not is_time_zone(api_timezone):
         raise click.BadParameter(

@@ -3,12 +3,13 @@
 from types import TracebackType
 from typing import Self
 
-from crmsync.sandbox.edits import Edits
-from crmsync.sandbox.index import Lag
+from crmsync.sandbox.changes.edits import Edits
+from crmsync.sandbox.control import Controlled
+from crmsync.sandbox.network.postman import Postman
+from crmsync.sandbox.network.server import Server
 from crmsync.sandbox.portal import Options, Portal
-from crmsync.sandbox.postman import Postman
-from crmsync.sandbox.seed import fill
-from crmsync.sandbox.server import Server
+from crmsync.sandbox.seed.company import fill
+from crmsync.sandbox.state.index import Lag
 from crmsync.sandbox.times import Clock, ManualClock, wall_clock
 from crmsync.sandbox.wire import Body, Request, Reset, Response
 
@@ -76,10 +77,10 @@ class Sandbox:
         options = Options(seed=seed, tier=tier, limits=limits, lag=lag, token=token, time_zone=time_zone)
         self.portal = Portal(options, clock or wall_clock)
         self._server = Server(
-            self.portal, port=port, latency_s=latency_s
+            Controlled(self.portal), port=port, latency_s=latency_s
         )  # a taken port is told before the work
         fill(self.portal, contacts, _usual(contacts) if engagements is None else engagements)
-        self._postman = Postman(self.portal)
+        self._postman = Postman(self.portal.world, self.portal.webhooks)
 
     @property
     def url(self) -> str:
@@ -111,7 +112,7 @@ class Sandbox:
         self._server.stop()
 
     def arm(self, kind: str, **settings: object) -> None:
-        """Arm a fault, see faults.Rule."""
+        """Arm a fault, see gate.faults.Rule."""
         with self.portal.lock:
             self.portal.faults.arm({"kind": kind, **settings})
 

@@ -1,17 +1,15 @@
 """`/_sandbox/...`: look behind the portal and push it around. Not part of HubSpot; needs no token."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from crmsync.sandbox.access import SCOPES, App
-from crmsync.sandbox.kinds import BY_NAME
-from crmsync.sandbox.rules import Bound, RequiredWhen
+from crmsync.sandbox.changes.webhooks import Subscription
+from crmsync.sandbox.gate.access import SCOPES, App
+from crmsync.sandbox.portal import Portal
+from crmsync.sandbox.state.kinds import BY_NAME
+from crmsync.sandbox.state.rules import Bound, RequiredWhen
 from crmsync.sandbox.times import iso
-from crmsync.sandbox.webhooks import Subscription
-from crmsync.sandbox.wire import ApiError, Body, Request, Response, an_object, answer, not_found
-
-if TYPE_CHECKING:
-    from crmsync.sandbox.portal import Portal
+from crmsync.sandbox.wire import ApiError, Body, Request, Reset, Response, an_object, answer, not_found
 
 EDITS = frozenset({
     "human", "workflow", "integration", "raw", "company_stage", "bump", "stamp", "touch", "merge", "archive", "restore",
@@ -19,8 +17,28 @@ EDITS = frozenset({
 })  # fmt: skip
 
 
-def respond(portal: "Portal", request: Request) -> Response:
-    """Answer one control request. *Raises* ApiError."""
+class Controlled:
+    """A portal with its controls: what is asked of `/_sandbox` is answered here, all else by the portal."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+
+    def handle(self, request: Request) -> Response | Reset:
+        """Answer one request. A control is neither counted nor logged."""
+        if not request.path.startswith("/_sandbox"):
+            return self._portal.handle(request)
+        with self._portal.lock:
+            self._portal.world.settle(self._portal.world.now_ms())
+            try:
+                return _respond(self._portal, request)
+            except ApiError as error:
+                return error.envelope("sandbox")
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                return ApiError(400, f"a setting is missing or wrong: {error!r}").envelope("sandbox")
+
+
+def _respond(portal: Portal, request: Request) -> Response:
+    """*Raises* ApiError."""
     parts = [part for part in request.path.split("/") if part][1:]
     body = an_object(request.json(), "body")
     match request.method, parts:
@@ -46,7 +64,7 @@ def respond(portal: "Portal", request: Request) -> Response:
             raise not_found(f"no such control: {request.method} {request.path}")
 
 
-def _look(portal: "Portal", parts: list[str], request: Request) -> Response:
+def _look(portal: Portal, parts: list[str], request: Request) -> Response:
     """`since` of the log is the number of a request, of the effects a count."""
     since = int(dict(request.query).get("since", "0"))
     match parts:
@@ -68,30 +86,30 @@ def _look(portal: "Portal", parts: list[str], request: Request) -> Response:
             raise not_found(f"nothing to look at: {request.path}")
 
 
-def _edit(portal: "Portal", edit: str, body: Body) -> Any:
+def _edit(portal: Portal, edit: str, body: Body) -> Any:
     try:
         return getattr(portal.edits, edit)(**body)
     except TypeError as error:
         raise ApiError(400, f"{edit}: {error}") from error
 
 
-def state(portal: "Portal") -> Body:
+def state(portal: Portal) -> Body:
     """Counters."""
     world, limits = portal.world, portal.limits
     with portal.lock:
         return {
-            "now": iso(world.now_ms()), "portalId": portal.account.portal_id, "tier": portal.tier,
+            "now": iso(world.now_ms()), "portalId": portal.world.account.portal_id, "tier": portal.world.account.tier,
             "live": {name: len(shelf.live) for name, shelf in world.shelves.items()},
             "archived": {name: len(shelf.archived) for name, shelf in world.shelves.items()},
             "merged": {name: len(shelf.merged) for name, shelf in world.shelves.items() if shelf.merged},
             "requests": len(portal.log), "effects": len(portal.effects), "late_in_search": world.index.late(),
             "automation_waiting": world.waiting(), "refused": limits.refused, "daily_used": limits.day.used,
             "faults": portal.faults.struck, "webhooks_delivered": portal.webhooks.delivered,
-            "submissions": sum(len(form.submissions) for form in portal.forms.values()),
+            "submissions": sum(len(form.submissions) for form in portal.world.marketing.forms.values()),
         }  # fmt: skip
 
 
-def raw(portal: "Portal", kind: str, id_: str) -> Body:
+def raw(portal: Portal, kind: str, id_: str) -> Body:
     """One record with everything the portal knows of it, dead or alive."""
     world = portal.world
     shelf = world.shelf(BY_NAME[kind])
@@ -110,7 +128,7 @@ def raw(portal: "Portal", kind: str, id_: str) -> Body:
     }  # fmt: skip
 
 
-def _others(portal: "Portal", kind: str, id_: int) -> Body:
+def _others(portal: Portal, kind: str, id_: int) -> Body:
     found: Body = {}
     for pair, other in portal.world.graph.all_of(kind, id_):
         types = portal.world.graph.types(kind, id_, pair[1], other)
@@ -118,14 +136,14 @@ def _others(portal: "Portal", kind: str, id_: int) -> Body:
     return found
 
 
-def _lag(portal: "Portal", body: Body) -> None:
+def _lag(portal: Portal, body: Body) -> None:
     lag = portal.world.index.lag
     lag.base_ms = int(body.get("base_ms", lag.base_ms))
     lag.tail_ms = int(body.get("tail_ms", lag.tail_ms))
     lag.tail_share = float(body.get("tail_share", lag.tail_share))
 
 
-def _stale(portal: "Portal", body: Body) -> None:
+def _stale(portal: Portal, body: Body) -> None:
     """Search returns the present values of these contacts from now on; none given: thaw."""
     if not body.get("ids"):
         portal.world.index.thaw()
@@ -133,7 +151,7 @@ def _stale(portal: "Portal", body: Body) -> None:
         portal.world.index.freeze(portal.edits.record(id_, body.get("kind", "contacts")))
 
 
-def _budget(portal: "Portal", body: Body) -> None:
+def _budget(portal: Portal, body: Body) -> None:
     """Other apps: `eat` takes places now, `others` holds places all the time; and the limits themselves."""
     limits, now_ms = portal.limits, portal.world.now_ms()
     eaten, held = body.get("eat", {}), body.get("others", {})
@@ -151,7 +169,7 @@ def _budget(portal: "Portal", body: Body) -> None:
     limits.day.limit = int(body.get("daily_limit", limits.day.limit))
 
 
-def _token(portal: "Portal", body: Body) -> None:
+def _token(portal: Portal, body: Body) -> None:
     """Revoke the token, give it back, remove or restore scopes."""
     if body.get("revoke"):
         portal.access.revoke(portal.token)
@@ -161,9 +179,9 @@ def _token(portal: "Portal", body: Body) -> None:
     portal.app.scopes.update(body.get("add_scopes", []))
 
 
-def _rules(portal: "Portal", body: Body) -> None:
-    """What an administrator decides: see Settings in rules.py; and `search_body_limit`."""
-    settings = portal.settings
+def _rules(portal: Portal, body: Body) -> None:
+    """What an administrator decides: see Settings in state/rules.py."""
+    settings = portal.world.settings
     settings.allow_backward = bool(body.get("allow_backward", settings.allow_backward))
     if "required" in body:
         settings.required = [
@@ -178,10 +196,10 @@ def _rules(portal: "Portal", body: Body) -> None:
     if "read_only" in body:
         settings.frozen = {(one.get("kind", "contacts"), one["name"]) for one in body["read_only"]}
     settings.mixed_status = int(body.get("mixed_status", settings.mixed_status))
-    portal.search_body_limit = bool(body.get("search_body_limit", portal.search_body_limit))
+    settings.search_body_limit = bool(body.get("search_body_limit", settings.search_body_limit))
 
 
-def _pace(portal: "Portal", body: Body) -> None:
+def _pace(portal: Portal, body: Body) -> None:
     pace = portal.automation.pace
     for name in (
         "stage_ms",
@@ -195,7 +213,7 @@ def _pace(portal: "Portal", body: Body) -> None:
             setattr(pace, name, body[name])
 
 
-def _clock(portal: "Portal", body: Body) -> None:
+def _clock(portal: Portal, body: Body) -> None:
     """Advance a clock that can be moved."""
     advance = getattr(portal.world.clock, "advance", None)
     if advance is None:
@@ -204,7 +222,7 @@ def _clock(portal: "Portal", body: Body) -> None:
     portal.world.settle(portal.world.now_ms())
 
 
-def _webhooks(portal: "Portal", body: Body) -> None:
+def _webhooks(portal: Portal, body: Body) -> None:
     """Where to tell what: `url`, `secret`, `events` as `contact.propertyChange` or `contact.propertyChange:name`."""
     hooks = portal.webhooks
     hooks.url, hooks.secret = str(body.get("url", hooks.url)), str(body.get("secret", hooks.secret))
@@ -215,17 +233,17 @@ def _webhooks(portal: "Portal", body: Body) -> None:
         hooks.subscriptions = [Subscription(event, name) for event, _, name in named]
 
 
-def _stage(portal: "Portal", body: Body) -> None:
+def _stage(portal: Portal, body: Body) -> None:
     """Add a lifecycle stage: `id`, `label`, `place`."""
     portal.edits.add_stage(str(body["id"]), str(body.get("label", body["id"])), int(body.get("place", 99)))
 
 
-def _settle(portal: "Portal", _: Body) -> None:
+def _settle(portal: Portal, _: Body) -> None:
     """Automation and the search index catch up at once."""
     portal.world.settle_everything()
 
 
-_CHANGES: dict[str, Callable[["Portal", Body], None]] = {
+_CHANGES: dict[str, Callable[[Portal, Body], None]] = {
     "lag": _lag, "stale": _stale, "budget": _budget, "token": _token, "rules": _rules, "pace": _pace, "clock": _clock,
     "settle": _settle, "webhooks": _webhooks, "stage": _stage,
 }  # fmt: skip

@@ -120,7 +120,7 @@ def command(sandbox: Sandbox, env: dict[str, str], *arguments: str) -> Run:
 def tell_first(sandbox: Sandbox, first: Run, bare_s: float) -> None:
     counts = Counter({kind: len(sandbox.portal.world.shelf(kind).live) for kind in KINDS})
     pages = {kind: ceil(n / 100) for kind, n in counts.items()}
-    forms = [form for form in sandbox.portal.forms.values() if form.type != "blog_comment"]
+    forms = [form for form in sandbox.portal.world.marketing.forms.values() if form.type != "blog_comment"]
     fewest = (
         sum(pages.values()) + sum(max(1, ceil(len(form.submissions) / 50)) for form in forms) + SETUP_REQUESTS
     )

@@ -93,7 +93,8 @@ def bare(sandbox: Sandbox, urls: dict[str, list[str]]) -> Pulled:
 def fewest(sandbox: Sandbox) -> int:
     world = sandbox.portal.world
     pages = sum(ceil(len(world.shelf(kind.value).live) / 100) for kind in KINDS)
-    return pages + sum(max(1, ceil(len(form.submissions) / 50)) for form in sandbox.portal.forms.values()) + 8
+    forms = world.marketing.forms.values()
+    return pages + sum(max(1, ceil(len(form.submissions) / 50)) for form in forms) + 8
 
 
 def a_gateway(sandbox: Sandbox, **config: int) -> Gateway:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from crmsync.sandbox import Body, Lag, ManualClock, Options, Portal, Request, Response, seeded_portal
+from crmsync.sandbox.control import Controlled
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONTACTS = "/crm/objects/2026-09/contacts"
@@ -17,12 +18,15 @@ class Api:
 
     def __init__(self, portal: Portal, clock: ManualClock) -> None:
         self.portal = portal
+        self._controlled = Controlled(portal)
         self.clock = clock
         self.token = portal.token
 
     def ask(self, method: str, target: str, body: Any = None) -> Response:
         sent = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
-        said = self.portal.handle(Request(method, target, {"authorization": f"Bearer {self.token}"}, sent))
+        said = self._controlled.handle(
+            Request(method, target, {"authorization": f"Bearer {self.token}"}, sent)
+        )
         assert isinstance(said, Response)
         return said
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from crmsync.sandbox import Body
-from crmsync.sandbox.faults import KINDS
+from crmsync.sandbox.gate.faults import KINDS
 from tests.contract.sandbox_api import CONTACTS, START, Api, an_api, ms, where
 
 DEMO = "b7c1d2e3-0001-4a6b-9c00-5f0e00000001"
@@ -183,7 +183,7 @@ def test_26_email_events_come_newest_first_and_the_end_counts() -> None:
 @pytest.mark.parametrize(("tier", "status"), [("pro", 403), ("enterprise", 200)])
 def test_26_page_views_are_for_enterprise_portals(tier: str, status: int) -> None:
     api = an_api(50, tier=tier)
-    visitor = next(iter(api.portal.visits))
+    visitor = next(iter(api.portal.world.marketing.visits))
 
     assert api.ask("GET", f"/events/v3/events?objectType=contact&objectId={visitor}").status == status
     assert api.ask("GET", f"/events/event-occurrences/2026-09?objectId={visitor}").status == status
@@ -202,7 +202,7 @@ def test_26_a_forgotten_person_is_gone_for_good() -> None:
     assert api.get(f"{CONTACTS}?archived=true")["results"] == []
     assert api.found(where("email", "HAS_PROPERTY")) == []
     assert api.portal.world.linked("companies", int(company), "contacts") == []
-    assert "who@x.example" in api.portal.blocked_emails
+    assert "who@x.example" in api.portal.world.marketing.blocked
 
 
 def test_26_webhooks_are_signed_repeated_and_reordered() -> None:
@@ -273,7 +273,7 @@ def test_the_seeded_company_has_everything_that_makes_life_hard() -> None:
     activities = [sum(len(world.linked("contacts", one.id, kind)) for kind in ("calls", "emails", "meetings", "notes"))
                   for one in contacts]  # fmt: skip
     stages = [version for one in contacts for version in one.versions("lifecyclestage")]
-    typed = [one.email for form in api.portal.forms.values() for one in form.submissions]
+    typed = [one.email for form in api.portal.world.marketing.forms.values() for one in form.submissions]
     employees = {one.text("numberofemployees") for one in world.shelf("companies").live.values()}
 
     assert 0 in companies

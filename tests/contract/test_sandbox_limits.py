@@ -113,7 +113,7 @@ def test_05_the_day_starts_anew_at_midnight_of_the_accounts_time_zone() -> None:
 
 
 def test_05_an_installed_app_has_no_daily_limit_and_tokens_that_expire() -> None:
-    from crmsync.sandbox.access import App
+    from crmsync.sandbox.gate.access import App
 
     api = an_api(limits=True)
     app = App("5150", set(api.portal.app.scopes), oauth=True, client_id="cid", client_secret="sec")

@@ -10,6 +10,7 @@ from crmsync.errors import RateLimited, Unauthorized, Unavailable
 from crmsync.model import STAGE, ContactId, Outcome, Own, Result
 from crmsync.portal.config import Time
 from crmsync.sandbox import Request
+from crmsync.sandbox.control import Controlled
 from tests.served import VERSIONS, Served, a_change, an_intent, served
 
 BATCH = "*/contacts/batch/update"
@@ -262,7 +263,7 @@ def test_g12_a_poisoned_batch_is_halved_down_to_the_bad_contact(
 
 def without_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the portal judge batches as a whole, as HubSpot documents for updates."""
-    monkeypatch.setattr("crmsync.sandbox.batches._is_traced", lambda _: False)
+    monkeypatch.setattr("crmsync.sandbox.endpoints.batches._is_traced", lambda _: False)
 
 
 def test_g12_a_batch_full_of_poison_still_ends(both: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +288,9 @@ def test_a_conditionally_required_property_is_named_for_each_contact(both: Serve
 
 
 def control(both: Served, what: str, body: object) -> None:
-    said = both.sandbox.portal.handle(Request("POST", f"/_sandbox/{what}", {}, json.dumps(body).encode()))
+    said = Controlled(both.sandbox.portal).handle(
+        Request("POST", f"/_sandbox/{what}", {}, json.dumps(body).encode())
+    )
     assert not hasattr(said, "status") or said.status < 300
 
 

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crmsync.sandbox import Lag, Options, Portal, Request, Response, seeded_portal
-from crmsync.sandbox.routes import ROUTES, Route
+from crmsync.sandbox.control import Controlled
+from crmsync.sandbox.endpoints.routes import ROUTES, Route
 
 PREFIXES = {
     "objects": "/crm/objects/2026-09", "associations": "/crm/associations/2026-09",
@@ -119,7 +120,7 @@ def test_the_controls_answer_anything(data: st.DataObject) -> None:
     )
     body = data.draw(BODIES.map(_bytes))
 
-    said = portal.handle(Request("POST", f"/_sandbox/{path}", {}, body))
+    said = Controlled(portal).handle(Request("POST", f"/_sandbox/{path}", {}, body))
 
     assert isinstance(said, Response)
     assert said.status < 500

@@ -21,7 +21,7 @@ from crmsync.model import PlanStatus
 from crmsync.portal.config import PortalConfig
 from crmsync.portal.gateway import Gateway, connect
 from crmsync.sandbox import Lag, Options, Portal
-from crmsync.sandbox.seed import fill
+from crmsync.sandbox.seed.company import fill
 from crmsync.settings import (
     DefinitionSettings,
     GuardSettings,

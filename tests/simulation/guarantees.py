@@ -14,8 +14,8 @@ from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.errors import VerificationError
 from crmsync.model import WRITTEN, Action, ContactId, Evaluation, Event
 from crmsync.sandbox.portal import APP_ID
-from crmsync.sandbox.rules import STAGE
-from crmsync.sandbox.store import Record
+from crmsync.sandbox.state.record import Record
+from crmsync.sandbox.state.stages import STAGE
 from crmsync.sandbox.times import DAY, read_instant
 from tests.simulation.days import Simulation
 from tests.simulation.truth import contact_as_it_is

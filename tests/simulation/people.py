@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from crmsync.sandbox import Portal
-from crmsync.sandbox.store import Record, Source
+from crmsync.sandbox.state.record import Record, Source
 from crmsync.sandbox.times import DAY, iso
 from crmsync.sandbox.wire import ApiError
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from crmsync.model import Contact, ContactId, Deal, Event
 from crmsync.sandbox import Portal
-from crmsync.sandbox.store import Record
+from crmsync.sandbox.state.record import Record
 from crmsync.sandbox.times import EPOCH, read_instant
 from tests.simulation.agreement import COMPANY_PROPERTIES, CONTACT_PROPERTIES
 
@@ -39,7 +39,7 @@ def _company(portal: Portal, contact: int) -> dict[str, str | None] | None:
 def _deals(portal: Portal, contact: int) -> Iterator[Deal]:
     for id_ in portal.world.linked("contacts", contact, "deals"):
         deal = portal.world.shelf("deals").live[id_]
-        stage = portal.directory.stage(deal.text("pipeline"), deal.text("dealstage"))
+        stage = portal.world.directory.stage(deal.text("pipeline"), deal.text("dealstage"))
         state = "open"
         if stage is not None and stage.is_closed:
             state = "won" if stage.probability == 1 else "lost"
@@ -63,7 +63,7 @@ def _calls(portal: Portal, contact: int) -> Iterator[Event]:
 def _forms(portal: Portal, record: Record) -> Iterator[Event]:
     texts = [record.text("email"), *record.text("hs_additional_emails").split(";")]
     emails = {text.strip().casefold() for text in texts if text.strip()}
-    for form in portal.forms.values():
+    for form in portal.world.marketing.forms.values():
         if form.type == "blog_comment":
             continue
         for one in form.submissions:

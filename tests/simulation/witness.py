@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from crmsync.sandbox import Portal
-from crmsync.sandbox.rules import STAGE
+from crmsync.sandbox.state.stages import STAGE
 from crmsync.sandbox.times import read_instant
 from tests.inprocess import FakeTime, PortalAdapter
 from tests.simulation.chaos import Reaper
