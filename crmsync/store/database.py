@@ -20,7 +20,9 @@ from crmsync.store.failures import as_store_error
 
 BUSY_TIMEOUT_S = 10.0
 IDS_A_QUERY = 500
-_WRITES = "crmsync_writes"
+_QUEUE_S = 120.0  # longer than the longest transaction of a large portal
+_READER_CACHE_KB = 2_000  # of each connection, one a thread: the system's own cache serves them all
+_WRITER_CACHE_KB = 16_000
 _Id = TypeVar("_Id", str, int)
 
 
@@ -35,7 +37,9 @@ class Database:
     """
     Transactions: `read()` sees one state and blocks nobody, `write()` is all or nothing and one at a time.
 
-    Safe to use from several threads. A connection that died is replaced when the next transaction begins.
+    Safe to use from several threads. A connection that died is replaced when the next transaction begins. SQLite has
+    one writing connection: this process's writers queue for it, and only other processes meet SQLite's own lock, whose
+    waiters are not served in order.
     """
 
     def __init__(
@@ -46,14 +50,7 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self.now = now
         self.fence: Fence | None = None
-        make = _sqlite_engine if self.is_sqlite else _postgres_engine
-        self._engine: Engine = make(self._url, busy_timeout_s)
-        self._writer = self._engine.execution_options(**{_WRITES: True})
-        self._reader = self._engine
-        if not self.is_sqlite:  # SQLite's readers see one state anyway
-            self._reader = self._engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
+        self._writer, self._reader = (_sqlite if self.is_sqlite else _postgres)(self._url, busy_timeout_s)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -77,7 +74,7 @@ class Database:
     def forget_freed_pages(self) -> None:
         """Make what was just deleted unreadable in the files too, as far as the database can."""
         with self._translated():
-            pooled = self._engine.raw_connection()
+            pooled = self._writer.raw_connection()
         try:
             if self.is_sqlite:
                 pooled.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -90,7 +87,8 @@ class Database:
             pooled.close()
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._reader.dispose()
+        self._writer.dispose()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -151,26 +149,33 @@ def chunks(ids: Sequence[_Id], size: int = IDS_A_QUERY) -> Iterator[Sequence[_Id
         yield ids[start : start + size]
 
 
-def _sqlite_engine(url: URL, busy_timeout_s: float) -> Engine:
+def _sqlite(url: URL, busy_timeout_s: float) -> tuple[Engine, Engine]:
+    """Return the writer and the readers; SQLite's readers see one state anyway."""
     assert url.database is not None
     if not url.database.startswith("file:"):
         _make_file(Path(url.database))
-    engine = sa.create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=8,
-        max_overflow=32,
-        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+    given = {"timeout": busy_timeout_s, "check_same_thread": False}
+    # a writer takes the lock at once: a read that turns into a write later could fail half-way
+    writer = sa.create_engine(
+        url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=_QUEUE_S, connect_args=given
     )
+    _prepare(writer, "IMMEDIATE", _WRITER_CACHE_KB)
+    readers = sa.create_engine(url, hide_parameters=True, pool_size=8, max_overflow=32, connect_args=given)
+    _prepare(readers, "DEFERRED", _READER_CACHE_KB)
+    return writer, readers
+
+
+def _prepare(engine: Engine, kind: str, cache_kb: int) -> None:
+    """Set up each connection and say which kind of BEGIN it begins with."""
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # sqlite3 begins nothing by itself: we say which kind of BEGIN
+        connection.isolation_level = None  # sqlite3 begins nothing by itself
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-16000",
+            f"cache_size=-{cache_kb}",
             "temp_store=MEMORY",
             "journal_size_limit=67108864",
         ):
@@ -178,11 +183,7 @@ def _sqlite_engine(url: URL, busy_timeout_s: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(conn: Connection) -> None:
-        # a writer takes the lock at once: a read that turns into a write later could fail half-way
-        kind = "IMMEDIATE" if conn.get_execution_options().get(_WRITES) else "DEFERRED"
         conn.exec_driver_sql(f"BEGIN {kind}")
-
-    return engine
 
 
 def _make_file(file: Path) -> None:
@@ -198,9 +199,10 @@ def _make_file(file: Path) -> None:
         file.touch(mode=0o600)
 
 
-def _postgres_engine(url: URL, busy_timeout_s: float) -> Engine:
+def _postgres(url: URL, busy_timeout_s: float) -> tuple[Engine, Engine]:
+    """Return the writer and the readers, who see one state."""
     try:
-        return sa.create_engine(
+        writer = sa.create_engine(
             url,
             hide_parameters=True,
             pool_pre_ping=True,
@@ -218,3 +220,4 @@ def _postgres_engine(url: URL, busy_timeout_s: float) -> Engine:
             "store.url names PostgreSQL, but its driver is not installed.",
             next_step="Install crmsync with the extra `postgres`.",
         ) from None
+    return writer, writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

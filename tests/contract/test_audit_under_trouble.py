@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_g12_a_locked_database_is_said_so_and_works_again(on_sqlite: Store, tmp_
     assert "crmsync.db" in caught.value.message
     assert caught.value.exit_status == 6
     assert on_sqlite.trail.append([Draft("finding")]) == (1,)
+
+
+def test_threads_of_one_process_queue_to_write_however_long_it_takes(on_sqlite: Store) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with on_sqlite.database.write():
+            waiting = pool.submit(on_sqlite.trail.append, [Draft("finding")])
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)  # six times as long as another process would be waited for
+
+        assert waiting.result(timeout=30) == (1,)
 
 
 def test_g12_a_full_disk_is_said_so_and_nothing_is_half_done(on_sqlite: Store) -> None:

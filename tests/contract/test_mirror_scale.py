@@ -30,16 +30,18 @@ def filled(sqlite_url: str, clock: Clock) -> Store:
 def plans_of(store: Store, act: Callable[[Store], object]) -> list[str]:
     """Run it; return how SQLite does each statement of it that could read a whole table."""
     statements: list[tuple[str, Any]] = []
-    engine = store.database._engine
+    engines = (store.database._writer, store.database._reader)
 
     def note(_conn: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
         is_head = "ORDER BY audit.seq DESC" in statement  # a scan that ends after one entry
         if statement.startswith(("SELECT", "UPDATE", "DELETE")) and not is_head:
             statements.append((statement, values[0] if many else values))
 
-    event.listen(engine, "before_cursor_execute", note)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
     act(store)
-    event.remove(engine, "before_cursor_execute", note)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
     with store.database.read() as conn:
         return [
             str(row[3])
