@@ -1,16 +1,57 @@
-"""A portal in the hands of a test: requests in, answers out, and a clock that moves when told."""
+"""A portal in the hands of a test: requests over real HTTP, and a clock that moves when told."""
 
+import atexit
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from itertools import count
 from typing import Any
+from weakref import WeakValueDictionary
 
 import orjson
+import requests
 
-from crmsync.sandbox import Body, Lag, ManualClock, Options, Portal, Request, Response, seeded_portal
+from crmsync.sandbox import Body, Lag, ManualClock, Options, Portal, Request, Reset, Response, seeded_portal
 from crmsync.sandbox.control import Controlled
+from crmsync.sandbox.network.server import Server
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONTACTS = "/crm/objects/2026-09/contacts"
+
+
+class Exchange:
+    """One server for every portal under test: the header `X-Portal` says whom a request is for."""
+
+    def __init__(self) -> None:
+        self._portals: WeakValueDictionary[str, Controlled] = WeakValueDictionary()
+        self._numbers = count(1)
+        self._server = Server(self)
+        self._server.start()
+        self._session = requests.Session()
+        atexit.register(self._close)
+
+    def connect(self, portal: Controlled) -> str:
+        """Give the name under which it is reached from now on."""
+        name = str(next(self._numbers))
+        self._portals[name] = portal
+        return name
+
+    def handle(self, request: Request, /) -> Response | Reset:
+        return self._portals[request.headers["x-portal"]].handle(request)
+
+    def ask(self, name: str, method: str, target: str, body: bytes, token: str) -> Response:
+        headers = {"X-Portal": name, "Authorization": f"Bearer {token}"}
+        said = self._session.request(
+            method, self._server.url + target, data=body, headers=headers, timeout=30
+        )
+        return Response(said.status_code, said.content, tuple(said.headers.items()))
+
+    def _close(self) -> None:
+        self._session.close()
+        self._server.stop()
+
+
+_exchange = cache(Exchange)
 
 
 class Api:
@@ -18,17 +59,14 @@ class Api:
 
     def __init__(self, portal: Portal, clock: ManualClock) -> None:
         self.portal = portal
-        self._controlled = Controlled(portal)
         self.clock = clock
         self.token = portal.token
+        self._controlled = Controlled(portal)
+        self._name = _exchange().connect(self._controlled)
 
     def ask(self, method: str, target: str, body: Any = None) -> Response:
         sent = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
-        said = self._controlled.handle(
-            Request(method, target, {"authorization": f"Bearer {self.token}"}, sent)
-        )
-        assert isinstance(said, Response)
-        return said
+        return _exchange().ask(self._name, method, target, sent, self.token)
 
     def get(self, target: str) -> Any:
         said = self.ask("GET", target)
@@ -74,12 +112,14 @@ class Api:
         self.clock.advance(seconds)
 
 
-def an_api(contacts: int = 0, *, lag: Lag | None = None, **options: Any) -> Api:
+def an_api(
+    contacts: int = 0, *, engagements: int | None = None, lag: Lag | None = None, **options: Any
+) -> Api:
     """An empty portal without limits and search lag, unless said otherwise."""
     clock = ManualClock(START)
     given: dict[str, Any] = {"limits": False, "lag": lag or Lag(0, 0, 0.0)} | options
     made = Options(**given)
-    return Api(seeded_portal(contacts, options=made, clock=clock), clock)
+    return Api(seeded_portal(contacts, engagements=engagements, options=made, clock=clock), clock)
 
 
 def where(name: str, operator: str, *values: Any, **more: Any) -> Body:
