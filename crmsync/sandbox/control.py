@@ -9,7 +9,7 @@ from crmsync.sandbox.portal import Portal
 from crmsync.sandbox.state.kinds import BY_NAME
 from crmsync.sandbox.state.rules import Bound, RequiredWhen
 from crmsync.sandbox.times import iso
-from crmsync.sandbox.wire import ApiError, Body, Request, Reset, Response, an_object, answer, not_found
+from crmsync.sandbox.wire import ApiError, Body, Request, Reset, Response, an_id, an_object, answer, not_found
 
 EDITS = frozenset({
     "human", "workflow", "integration", "raw", "company_stage", "bump", "stamp", "touch", "merge", "archive", "restore",
@@ -29,12 +29,15 @@ class Controlled:
             return self._portal.handle(request)
         with self._portal.lock:
             self._portal.world.settle(self._portal.world.now_ms())
-            try:
-                return _respond(self._portal, request)
-            except ApiError as error:
-                return error.envelope("sandbox")
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                return ApiError(400, f"a setting is missing or wrong: {error!r}").envelope("sandbox")
+            return self._control(request).with_headers(("Date", self._portal.date()))
+
+    def _control(self, request: Request) -> Response:
+        try:
+            return _respond(self._portal, request)
+        except ApiError as error:
+            return error.envelope("sandbox")
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            return ApiError(400, f"a setting is missing or wrong: {error!r}").envelope("sandbox")
 
 
 def _respond(portal: Portal, request: Request) -> Response:
@@ -113,7 +116,7 @@ def raw(portal: Portal, kind: str, id_: str) -> Body:
     """One record with everything the portal knows of it, dead or alive."""
     world = portal.world
     shelf = world.shelf(BY_NAME[kind])
-    number = int(id_) if id_.isdecimal() else 0
+    number = an_id(id_)
     record = shelf.find(number) or shelf.archived.get(number)
     if record is None:
         raise not_found(f"no {kind} {id_}; erased: {number in shelf.erased}")

@@ -10,7 +10,7 @@ from crmsync.sandbox.changes.automation import Automation
 from crmsync.sandbox.changes.edits import Edits
 from crmsync.sandbox.changes.webhooks import Webhooks
 from crmsync.sandbox.endpoints.call import Call
-from crmsync.sandbox.endpoints.routes import Route, is_known, match
+from crmsync.sandbox.endpoints.routes import Route, allowed, match
 from crmsync.sandbox.gate import oauth
 from crmsync.sandbox.gate.access import SCOPES, Access, App
 from crmsync.sandbox.gate.faults import Faults, Rule, after, before
@@ -24,6 +24,7 @@ from crmsync.sandbox.times import Clock, wall_clock
 from crmsync.sandbox.wire import ApiError, Request, Reset, Response, not_found
 
 APP_ID = "8111608"
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,19 @@ class Portal:
             self._requests += 1
             self.world.request = self._requests
             fault = self.faults.strike(request, now_ms)
-            said, app_id = self._respond(request, fault, now_ms)
-            self.world.request = 0
+            try:
+                said, app_id = self._respond(request, fault, now_ms)
+            finally:
+                self.world.request = 0
+            if isinstance(said, Response):
+                said = said.with_headers(("Date", self.date()))
             struck = fault.kind if fault is not None else ""
             self.log.append(logged(request, said, n=self._requests, at_ms=now_ms, app=app_id, fault=struck))
             return said
+
+    def date(self) -> str:
+        """The present instant by the portal's clock, as every answer carries it."""
+        return format_datetime(self.world.clock().astimezone(UTC), usegmt=True)
 
     def reset_log(self) -> None:
         self.log.clear()
@@ -121,23 +130,21 @@ class Portal:
             said, app_id = self._serve(request, now_ms)
         except ApiError as error:
             said = error.envelope(correlation)
-        date = format_datetime(self.world.clock().astimezone(UTC), usegmt=True)
-        said = said.with_headers(("X-HubSpot-Correlation-Id", correlation), ("Date", date))
+        said = said.with_headers(("X-HubSpot-Correlation-Id", correlation))
         return (after(fault, said), app_id) if fault is not None else (said, app_id)
 
     def _serve(self, request: Request, now_ms: int) -> tuple[Response, str]:
         if len(request.target) > self.options.url_limit:
-            raise ApiError(414, "URI Too Long", "")
+            raise ApiError(414, "URI Too Long", "URI_TOO_LONG")
         if request.path.startswith("/oauth/"):
             return oauth.respond(self.access, request, self.world.clock()), ""
         app = self.access.who(request.headers, self.world.clock())
         found = match(request.method, request.path)
         if found is None:
-            if is_known(request.path):
-                raise ApiError(405, f"Method {request.method} is not allowed", "")
-            raise not_found()
+            raise _unserved(request)
         route, family, params = found
         self.access.require(app, route.scopes(params))
+        _must_be_json(request)
         headers = self.limits.take(app.id, route.counts_as, self.world.clock(), oauth=app.oauth)
         call = Call(self.world, self.limits, request, family, params, app, now_ms)
         return self._ask(route, call, headers), app.id
@@ -149,3 +156,19 @@ class Portal:
         except ApiError as error:
             error.headers = (*headers, *error.headers)
             raise
+
+
+def _unserved(request: Request) -> ApiError:
+    """A path of another method is a 405 that names it, any other path a 404."""
+    methods = allowed(request.path)
+    if not methods:
+        return not_found()
+    said = f"Method {request.method} is not allowed, only {', '.join(methods)}"
+    return ApiError(405, said, "METHOD_NOT_ALLOWED", headers=(("Allow", ", ".join(methods)),))
+
+
+def _must_be_json(request: Request) -> None:
+    """*Raises* ApiError 415 for a body that says it is something else."""
+    kind = request.headers.get("content-type", JSON)
+    if request.body and not kind.lower().startswith(JSON):
+        raise ApiError(415, f"Unsupported media type {kind[:40]!r}: send {JSON}", "UNSUPPORTED_MEDIA_TYPE")

@@ -12,6 +12,7 @@ Body = dict[str, Any]
 """A JSON object as HubSpot speaks it."""
 
 JSON_HEADER = ("Content-Type", "application/json;charset=utf-8")
+MOST_DIGITS = 18
 HTML_HEADER = ("Content-Type", "text/html; charset=utf-8")
 
 
@@ -90,6 +91,10 @@ class Reset:
     hang_s: float = 0.0
 
 
+NOTHING = Response(204, headers=())
+"""Done, and nothing to say."""
+
+
 def answer(body: Any, status: int = 200) -> Response:
     """A JSON answer."""
     return Response(status, orjson.dumps(body))
@@ -149,6 +154,16 @@ def a_text(value: Any, name: str) -> str:
     return str(value)
 
 
+def a_number(text: str) -> int | None:
+    """A whole number of at most 18 digits; None when the text is none. An id is one, an offset too."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
+
+
+def an_id(given: Any) -> int:
+    """The id a text or number stands for; 0, which nothing has, when it is none."""
+    return a_number(str(given)) or 0
+
+
 def cursor_of(place: int) -> str:
     """A place in a list as a cursor that tells nothing."""
     return base64.urlsafe_b64encode(f"0-{place}".encode()).decode().rstrip("=")
@@ -160,9 +175,12 @@ def place_of(cursor: str) -> int:
         return 0
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        return int(text.removeprefix("0-"))
-    except ValueError as error:
-        raise ApiError(400, f"after is not a cursor of this list: {cursor[:40]}") from error
+        place = a_number(text.removeprefix("0-"))
+    except ValueError:
+        place = None
+    if place is None:
+        raise ApiError(400, f"after is not a cursor of this list: {cursor[:40]}")
+    return place
 
 
 def not_found(message: str = "resource not found") -> ApiError:

@@ -31,7 +31,7 @@ class Exchange:
         atexit.register(self._close)
 
     def connect(self, portal: Controlled) -> str:
-        """Give the name under which it is reached from now on."""
+        """The name under which it is reached from now on."""
         name = str(next(self._numbers))
         self._portals[name] = portal
         return name
@@ -39,8 +39,7 @@ class Exchange:
     def handle(self, request: Request, /) -> Response | Reset:
         return self._portals[request.headers["x-portal"]].handle(request)
 
-    def ask(self, name: str, method: str, target: str, body: bytes, token: str) -> Response:
-        headers = {"X-Portal": name, "Authorization": f"Bearer {token}"}
+    def ask(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Response:
         said = self._session.request(
             method, self._server.url + target, data=body, headers=headers, timeout=30
         )
@@ -64,9 +63,12 @@ class Api:
         self._controlled = Controlled(portal)
         self._name = _exchange().connect(self._controlled)
 
-    def ask(self, method: str, target: str, body: Any = None) -> Response:
+    def ask(
+        self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
         sent = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
-        return _exchange().ask(self._name, method, target, sent, self.token)
+        usual = {"X-Portal": self._name, "Authorization": f"Bearer {self.token}"}
+        return _exchange().ask(method, target, sent, {**usual, **(headers or {})})
 
     def get(self, target: str) -> Any:
         said = self.ask("GET", target)

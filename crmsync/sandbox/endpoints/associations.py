@@ -9,11 +9,13 @@ from crmsync.sandbox.endpoints.objects import batch_frame
 from crmsync.sandbox.state.graph import Pair
 from crmsync.sandbox.state.kinds import PLAIN, PRIMARY, Kind
 from crmsync.sandbox.wire import (
+    NOTHING,
     ApiError,
     Body,
     Response,
     a_list,
     a_text,
+    an_id,
     an_object,
     answer,
     cursor_of,
@@ -44,7 +46,7 @@ def read_batch(call: Call) -> Response:
 
 def read_single(call: Call) -> Response:
     kind = call.kind()
-    if not call.params["id"].isdecimal() or call.shelf().find(int(call.params["id"])) is None:
+    if call.shelf().find(an_id(call.params["id"])) is None:
         raise not_found()
     pair = (kind.name, call.kind("to").name)
     page = _page(call, pair, call.params["id"], place_of(call.one("after")), call.whole("limit", PAGE, PAGE))
@@ -56,7 +58,7 @@ def read_single(call: Call) -> Response:
 
 def _page(call: Call, pair: Pair, text: str, after: int, limit: int = PAGE) -> Body | None:
     """One page of the other ends, None when there are none. `after` counts from the first one."""
-    id_ = int(text) if text.isdecimal() else 0
+    id_ = an_id(text)
     others = call.world.linked(pair[0], id_, pair[1])
     if not others:
         return None
@@ -65,8 +67,7 @@ def _page(call: Call, pair: Pair, text: str, after: int, limit: int = PAGE) -> B
         "to": [{"toObjectId": other, "associationTypes": _types(call, pair, id_, other)} for other in shown]
     }
     if after + limit < len(others):
-        following = cursor_of(after + limit)
-        page["paging"] = {"next": {"after": following, "link": f"?after={following}"}}
+        page["paging"] = call.next_page(cursor_of(after + limit))
     return page
 
 
@@ -112,9 +113,9 @@ def connect_batch_plainly(call: Call) -> Response:
 def archive_batch(call: Call) -> Response:
     pair = _pair(call)
     for one in inputs(call.body(), MOST_WRITTEN):
-        id_ = _number(_id_at(one, "from"))
+        id_ = an_id(_id_at(one, "from"))
         for to in a_list(one.get("to"), "to"):
-            cut(call.world, pair, (id_, _number(an_object(to, "to[]").get("id"))), call.act)
+            cut(call.world, pair, (id_, an_id(an_object(to, "to[]").get("id"))), call.act)
     return _archived(call)
 
 
@@ -140,9 +141,9 @@ def connect_single_plainly(call: Call) -> Response:
 
 
 def cut_single(call: Call) -> Response:
-    ends = _number(call.params["id"]), _number(call.params["other"])
+    ends = an_id(call.params["id"]), an_id(call.params["other"])
     cut(call.world, _pair(call), ends, call.act)
-    return Response(204)
+    return NOTHING
 
 
 def labels(call: Call) -> Response:
@@ -174,7 +175,7 @@ def _pair(call: Call) -> Pair:
 
 def _archived(call: Call) -> Response:
     """v4 says nothing, the dated families an empty batch."""
-    return Response(204) if call.family == "v4" else answer(batch_frame(call, []))
+    return NOTHING if call.family == "v4" else answer(batch_frame(call, []))
 
 
 def _labels_between(call: Call, ends: tuple[int, int], types: list[int]) -> Body:
@@ -202,7 +203,7 @@ def _id_at(one: Body, end: str) -> str:
 
 def _must_live(call: Call, name: str, text: str) -> int:
     kind = call.kind(name)
-    found = call.world.shelf(kind).find(int(text)) if text.isdecimal() else None
+    found = call.world.shelf(kind).find(an_id(text))
     if found is None:
         raise ApiError(404, f"{kind.singular.upper()} {text[:40]} does not exist", "OBJECT_NOT_FOUND")
     return found.id
@@ -217,7 +218,3 @@ def _given_types(call: Call, pair: Pair, given: Any) -> list[int]:
             raise ApiError(400, f"invalid association type {type_} from {pair[0]} to {pair[1]}")
         found.append(type_)
     return found
-
-
-def _number(text: Any) -> int:
-    return int(text) if str(text).isdecimal() else 0

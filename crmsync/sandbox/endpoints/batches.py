@@ -16,7 +16,7 @@ from crmsync.sandbox.endpoints.objects import (
 from crmsync.sandbox.endpoints.rendering import asked_history, asked_names, record_json
 from crmsync.sandbox.state.record import Record
 from crmsync.sandbox.state.validation import refusal
-from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer
+from crmsync.sandbox.wire import NOTHING, ApiError, Body, Response, a_list, a_text, an_id, an_object, answer
 
 MOST = 100
 
@@ -100,11 +100,16 @@ def _refuse_same(call: Call, values: dict[str, str], before: list[dict[str, str]
 def upsert_many(call: Call) -> Response:
     given = inputs(call.body())
     _refuse_twins(given)
-    traced = _is_traced(given)
+    # all or nothing by e-mail address, trace ids or not. *Source*: portal facts, section 2.4
+    traced = _is_traced(given) and all(one.get("idProperty") != "email" for one in given)
     errors: list[Body] = []
+    missing: list[str] = []
     plan: list[tuple[Body, Record | None, dict[str, str]]] = []
     for one in given:
         record = find(call, one.get("id"), one.get("idProperty"))
+        if record is None and not one.get("idProperty"):
+            missing.append(a_text(one.get("id"), "id"))
+            continue
         values, error = _checked(call, one, record, traced=traced)
         if error is not None:
             errors.append(error)
@@ -118,6 +123,8 @@ def upsert_many(call: Call) -> Response:
         if held is not None:
             update(call, held, values)
         results.append(_written(record, values, one.get("objectWriteTraceId")) | {"new": held is None})
+    if missing:
+        errors.append(_not_found(call, missing))
     return _mixed(call, shuffled(call, results), errors)
 
 
@@ -126,7 +133,7 @@ def archive_many(call: Call) -> Response:
         record = find(call, one.get("id"), None)
         if record is not None:
             call.world.archive(record, call.act)
-    return Response(204)
+    return NOTHING
 
 
 def inputs(body: Body, most: int = MOST) -> list[Body]:
@@ -153,7 +160,7 @@ def _names(body: Body, key: str) -> list[str]:
 def _read(call: Call, id_: Any, id_property: str | None) -> Record | None:
     if not call.is_on("archived"):
         return find(call, id_, id_property)
-    return call.shelf().archived.get(int(id_)) if str(id_).isdecimal() else None
+    return call.shelf().archived.get(an_id(id_))
 
 
 def _exact(call: Call, one: Body) -> Record | None:
@@ -161,13 +168,13 @@ def _exact(call: Call, one: Body) -> Record | None:
     if one.get("idProperty"):
         return find(call, one.get("id"), one["idProperty"])
     id_ = a_text(one.get("id"), "id")
-    return call.shelf().live.get(int(id_)) if id_.isdecimal() else None
+    return call.shelf().live.get(an_id(id_))
 
 
 def _unless_merged(call: Call, one: Body) -> list[str]:
     """An unknown id is reported; one that was merged away is left out without an error."""
     id_ = str(one.get("id", ""))
-    return [] if id_.isdecimal() and int(id_) in call.shelf().merged else [id_]
+    return [] if an_id(id_) in call.shelf().merged else [id_]
 
 
 def _refuse_twins(given: list[Body]) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from crmsync.sandbox.gate.access import App
 from crmsync.sandbox.gate.limits import Limits
@@ -9,7 +10,7 @@ from crmsync.sandbox.state.kinds import BY_NAME, Kind
 from crmsync.sandbox.state.record import Act, Record, Source
 from crmsync.sandbox.state.shelf import Shelf
 from crmsync.sandbox.state.world import API, World
-from crmsync.sandbox.wire import ApiError, Body, Request, a_text, an_object, not_found
+from crmsync.sandbox.wire import ApiError, Body, Request, a_number, a_text, an_id, an_object, not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,19 @@ class Call:
     def whole(self, name: str, default: int, most: int | None = None) -> int:
         """A whole number in the query. *Raises* ApiError 400."""
         text = self.one(name) or str(default)
-        if not text.isdecimal():
+        number = a_number(text)
+        if number is None:
             raise ApiError(400, f"{name} must be an integer, was: {text[:40]}")
-        if most is not None and int(text) > most:
-            raise ApiError(400, f"limit must be less than or equal to {most}, was: {text}")
-        return int(text)
+        if most is not None and number > most:
+            raise ApiError(400, f"{name} must be less than or equal to {most}, was: {number}")
+        return number
+
+    def next_page(self, after: str) -> Body:
+        """`paging` of an answer that is not the last: the same request again, with this cursor."""
+        kept = [(key, value) for key, value in self.request.query if key != "after"]
+        host = self.request.headers.get("host", "api.hubapi.com")
+        link = f"http://{host}{self.request.path}?{urlencode([*kept, ('after', after)])}"
+        return {"next": {"after": after, "link": link}}
 
     def is_on(self, name: str) -> bool:
         return self.one(name).lower() == "true"
@@ -75,7 +84,7 @@ def find(call: Call, text: Any, id_property: Any = None) -> Record | None:
             raise ApiError(400, f"Property {id_property} is not a unique identifier property")
         owner = shelf.owner_of(id_property, text)
         return shelf.find(owner) if owner is not None else None
-    return shelf.find(int(text)) if text.isdecimal() else None
+    return shelf.find(an_id(text))
 
 
 def must_find(call: Call, text: str, id_property: str | None) -> Record:

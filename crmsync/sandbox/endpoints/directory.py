@@ -31,8 +31,7 @@ def list_owners(call: Call) -> Response:
     found = [one for one in owners if one.id >= after and email in ("", one.email)]
     body: Body = {"results": [one.json() for one in found[:limit]]}
     if len(found) > limit:
-        following = str(found[limit].id)
-        body["paging"] = {"next": {"after": following, "link": f"{call.request.path}?after={following}"}}
+        body["paging"] = call.next_page(str(found[limit].id))
     return answer(body)
 
 

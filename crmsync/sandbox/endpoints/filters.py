@@ -10,10 +10,11 @@ from crmsync.sandbox.state.record import Record
 from crmsync.sandbox.state.schema import Property
 from crmsync.sandbox.state.world import World
 from crmsync.sandbox.times import DAY, SECOND, read_day, read_instant
-from crmsync.sandbox.wire import ApiError, Body, an_object
+from crmsync.sandbox.wire import ApiError, Body, an_id, an_object
 
 Test = Callable[[Record], bool]
 Span = tuple[int | None, int | None]
+MOST_ID = 1 << 62
 OPERATORS = frozenset({
     "LT", "LTE", "GT", "GTE", "EQ", "NEQ", "BETWEEN", "IN", "NOT_IN", "HAS_PROPERTY", "NOT_HAS_PROPERTY",
     "CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN",
@@ -43,6 +44,8 @@ def read_filter(world: World, kind: Kind, given: Any) -> Filter:
             400, f"Invalid input JSON on line 1, column 1: operator {operator[:40]!r} is not supported"
         )
     if name.startswith("associations."):
+        if operator not in {"EQ", "IN"}:
+            raise ApiError(400, f"operator {operator} is not supported for {name[:80]}")
         return _associated(world, kind, name, _wanted(given, operator))
     if _is_dead(kind, name):
         return Filter(name, lambda _: False, ids=())
@@ -135,9 +138,9 @@ def _compared(operator: str, wanted: list[Any]) -> Callable[[Any], bool]:
 
 def _numbers(one: Property, operator: str, wanted: list[str]) -> Filter:
     if one.name == "hs_object_id":
-        ids = [int(number) for number in _read_numbers(one, wanted)]
+        ids = _read_numbers(one, wanted)
         test = _compared(operator, ids)
-        narrow = tuple(ids) if operator in {"EQ", "IN"} else None
+        narrow = tuple(int(id_) for id_ in ids if abs(id_) < MOST_ID) if operator in {"EQ", "IN"} else None
         return Filter(one.name, lambda record: test(record.id), ids=narrow)
     test = _compared(operator, _read_numbers(one, wanted))
 
@@ -196,10 +199,5 @@ def _associated(world: World, kind: Kind, name: str, wanted: list[str]) -> Filte
     other = BY_NAME.get(name.removeprefix("associations."))
     if other is None:
         raise ApiError(400, f"There was a problem with the request: {name[:80]} is not searchable")
-    ids = {
-        linked
-        for text in wanted
-        if text.isdecimal()
-        for linked in world.graph.to(other.name, int(text), kind.name)
-    }
+    ids = {linked for text in wanted for linked in world.graph.to(other.name, an_id(text), kind.name)}
     return Filter(name, lambda record: record.id in ids, ids=tuple(sorted(ids)))

@@ -5,7 +5,7 @@ from typing import Any
 from crmsync.sandbox.endpoints.call import Call
 from crmsync.sandbox.state.marketing import Submission
 from crmsync.sandbox.times import iso, read_instant
-from crmsync.sandbox.wire import ApiError, Body, Response, answer, not_found
+from crmsync.sandbox.wire import ApiError, Body, Response, an_id, answer, not_found
 
 MOST_SUBMISSIONS = 50
 
@@ -16,8 +16,7 @@ def list_forms(call: Call) -> Response:
     found = [one for one in call.world.marketing.forms.values() if "all" in wanted or one.type in wanted]
     body: Body = {"results": [one.json() for one in found[after : after + limit]]}
     if after + limit < len(found):
-        following = str(after + limit)
-        body["paging"] = {"next": {"after": following, "link": f"{call.request.path}?after={following}"}}
+        body["paging"] = call.next_page(str(after + limit))
     return answer(body)
 
 
@@ -43,9 +42,7 @@ def list_submissions(call: Call) -> Response:
     ]
     body: Body = {"results": shown}
     if start:
-        body["paging"] = {
-            "next": {"after": _opaque(start), "link": f"{call.request.path}?after={_opaque(start)}"}
-        }
+        body["paging"] = call.next_page(_opaque(start))
     return answer(body)
 
 
@@ -101,7 +98,7 @@ def list_events(call: Call) -> Response:
     wanted_type, id_ = call.one("eventType"), call.one("objectId")
     after_ms = read_instant(call.one("occurredAfter") or "0") or 0
     until_ms = read_instant(call.one("occurredBefore") or str(1 << 50)) or 1 << 50
-    found = [one for one in call.world.marketing.visits.get(int(id_) if id_.isdecimal() else 0, [])
+    found = [one for one in call.world.marketing.visits.get(an_id(id_), [])
              if after_ms <= one.at_ms <= until_ms and wanted_type in ("", "e_visited_page")]  # fmt: skip
     found.sort(key=lambda one: one.at_ms, reverse=True)
     limit, start = call.whole("limit", 10, 1_000), call.whole("after", 0)
@@ -112,7 +109,7 @@ def list_events(call: Call) -> Response:
         for one in found[start : start + limit]
     ]}  # fmt: skip
     if start + limit < len(found):
-        body["paging"] = {"next": {"after": str(start + limit)}}
+        body["paging"] = call.next_page(str(start + limit))
     return answer(body)
 
 

@@ -3,14 +3,14 @@
 from crmsync.sandbox.changes.merging import erase, merge_records
 from crmsync.sandbox.endpoints.call import Call, find
 from crmsync.sandbox.endpoints.rendering import asked_names, record_json
-from crmsync.sandbox.wire import ApiError, Response, a_text, answer
+from crmsync.sandbox.wire import NOTHING, ApiError, Response, a_text, an_id, answer
 
 
 def merge(call: Call) -> Response:
     body = call.body()
     shelf = call.shelf()
     ids = [a_text(body.get(name), name) for name in ("primaryObjectId", "objectIdToMerge")]
-    records = [shelf.find(int(id_)) if id_.isdecimal() else None for id_ in ids]
+    records = [shelf.find(an_id(id_)) for id_ in ids]
     primary, other = records
     if primary is None or other is None:
         raise ApiError(
@@ -31,6 +31,6 @@ def gdpr_delete(call: Call) -> Response:
         erase(call.world, record, call.act)
     elif body.get("idProperty") == "email":
         call.world.marketing.blocked.add(text.lower())
-    elif text.isdecimal() and (archived := call.shelf().archived.get(int(text))) is not None:
+    elif (archived := call.shelf().archived.get(an_id(text))) is not None:
         call.shelf().forget(archived)
-    return Response(204)
+    return NOTHING

@@ -16,7 +16,18 @@ from crmsync.sandbox.state.record import Record
 from crmsync.sandbox.state.stages import stage_stamps, with_stage_rules
 from crmsync.sandbox.state.validation import Problem, Validator, refusal
 from crmsync.sandbox.times import iso
-from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer, not_found
+from crmsync.sandbox.wire import (
+    NOTHING,
+    ApiError,
+    Body,
+    Response,
+    a_list,
+    a_text,
+    an_id,
+    an_object,
+    answer,
+    not_found,
+)
 
 Link = tuple[Kind, int, list[int]]
 """The kind and id of the other end, and association types."""
@@ -44,17 +55,14 @@ def list_page(call: Call) -> Response:
         results.append(body)
     page: Body = {"results": results}
     if following is not None:
-        page["paging"] = {
-            "next": {"after": str(following), "link": f"{path}?limit={limit}&after={following}"}
-        }
+        page["paging"] = call.next_page(str(following))
     return answer(page)
 
 
 def read_one(call: Call) -> Response:
     id_property = call.one("idProperty")
     if call.is_on("archived"):
-        text = call.params["id"]
-        record = call.shelf().archived.get(int(text)) if text.isdecimal() else None
+        record = call.shelf().archived.get(an_id(call.params["id"]))
         if record is None:
             raise not_found()
     else:
@@ -86,7 +94,7 @@ def archive_one(call: Call) -> Response:
     record = find(call, call.params["id"], None)
     if record is not None:
         call.world.archive(record, call.act)
-    return Response(204)
+    return NOTHING
 
 
 def read_values(call: Call, given: Any, record: Record | None) -> tuple[dict[str, str], list[Problem]]:
@@ -160,9 +168,9 @@ def _link(call: Call, kind: Kind, given: Body) -> Link:
     for other in BY_NAME.values():
         pair = (kind.name, other.name)
         if types and all(graph.knows(pair, type_) for type_ in types):
-            if not to.isdecimal() or call.world.shelf(other).find(int(to)) is None:
+            if call.world.shelf(other).find(an_id(to)) is None:
                 raise ApiError(400, f"{other.singular.upper()} {to} does not exist")
-            return other, int(to), types
+            return other, an_id(to), types
     raise ApiError(400, f"invalid association types {types} from {kind.singular}")
 
 

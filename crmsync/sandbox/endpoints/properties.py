@@ -10,6 +10,7 @@ from crmsync.sandbox.endpoints.objects import batch_frame
 from crmsync.sandbox.state.schema import FIELD_TYPES, Option, Property, Schema
 from crmsync.sandbox.times import iso
 from crmsync.sandbox.wire import (
+    NOTHING,
     ApiError,
     Body,
     Response,
@@ -21,6 +22,7 @@ from crmsync.sandbox.wire import (
     not_found,
 )
 
+MOST_UNIQUE = 10
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _REQUIRED = ("name", "label", "type", "fieldType", "groupName")
 
@@ -124,7 +126,7 @@ def archive_one(call: Call) -> Response:
         raise ApiError(400, f'Property "{name}" is defined by HubSpot and cannot be archived')
     if one is not None:
         schema.archived[name] = replace(schema.properties.pop(name), archived_ms=call.now_ms)
-    return Response(204)
+    return NOTHING
 
 
 def archive_batch(call: Call) -> Response:
@@ -133,7 +135,7 @@ def archive_batch(call: Call) -> Response:
         one = schema.get(str(given.get("name")))
         if one is not None and not one.defined_by_hubspot:
             schema.archived[one.name] = replace(schema.properties.pop(one.name), archived_ms=call.now_ms)
-    return Response(204)
+    return NOTHING
 
 
 def _create(call: Call, given: Body) -> Property:
@@ -147,6 +149,13 @@ def _create(call: Call, given: Body) -> Property:
         raise ApiError(409, f"A property named '{name}' already exists.", "OBJECT_ALREADY_EXISTS")
     if not _NAME.fullmatch(name) or name.startswith("hs_"):
         raise ApiError(400, f"Property name {name[:100]!r} is not valid")
+    if (
+        given.get("hasUniqueValue")
+        and sum(not one.defined_by_hubspot and one.unique for one in schema) >= MOST_UNIQUE
+    ):
+        raise ApiError(
+            400, f"An object has at most {MOST_UNIQUE} properties with unique values", "LIMIT_EXCEEDED"
+        )
     type_, field_type = str(given["type"]), str(given["fieldType"])
     if field_type not in FIELD_TYPES.get(type_, ()):
         raise ApiError(400, f"fieldType {field_type!r} does not go with type {type_!r}")
@@ -236,4 +245,4 @@ def archive_group(call: Call) -> Response:
     if any(one.group == name for one in schema.properties.values()):
         raise ApiError(400, f"Property group {name} still has properties")
     schema.groups.pop(name, None)
-    return Response(204)
+    return NOTHING

@@ -185,9 +185,9 @@ def match(method: str, path: str) -> tuple[Route, str, dict[str, str]] | None:
     return None
 
 
-def is_known(path: str) -> bool:
-    """Whether another method would be answered: then it is a 405."""
-    return any(match(method, path) is not None for method in _METHODS)
+def allowed(path: str) -> list[str]:
+    """The methods that would be answered: if there are any, another one is a 405."""
+    return [method for method in _METHODS if match(method, path) is not None]
 
 
 def _fits(route: Route, parts: tuple[str, ...]) -> dict[str, str] | None:

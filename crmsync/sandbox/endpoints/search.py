@@ -8,7 +8,7 @@ from crmsync.sandbox.endpoints.filters import Filter, read_filter
 from crmsync.sandbox.endpoints.rendering import known, record_json
 from crmsync.sandbox.state.kinds import Kind
 from crmsync.sandbox.state.record import Record
-from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_text, an_object, answer
+from crmsync.sandbox.wire import ApiError, Body, Response, a_list, a_number, a_text, an_object, answer
 
 MAX_PAGE = 200
 MAX_HITS = 10_000
@@ -86,9 +86,10 @@ def _whole(body: Body, name: str, default: int) -> int:
     given = body.get(name)
     if given in (None, ""):
         return default
-    if isinstance(given, bool) or not str(given).isdecimal():
+    number = None if isinstance(given, bool) else a_number(str(given))
+    if number is None:
         raise ApiError(400, f"{name} must be an integer, was: {str(given)[:40]}")
-    return int(str(given))
+    return number
 
 
 def _order(call: Call, kind: Kind, body: Body) -> tuple[str, bool]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from crmsync.sandbox.gate.access import Access
-from crmsync.sandbox.wire import Request, Response, answer, not_found
+from crmsync.sandbox.wire import NOTHING, Request, Response, answer, not_found
 
 VERSIONS = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
@@ -22,6 +22,6 @@ def respond(access: Access, request: Request, now: datetime) -> Response:
             return answer(access.introspect(form, now))
         case ["token", "revoke"]:
             access.revoke(form.get("token", ""))
-            return Response(204)
+            return NOTHING
         case _:
             raise not_found()

@@ -1,6 +1,6 @@
 """What properties a kind has: definitions, groups, options."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,6 +87,9 @@ class Schema:
         self.archived: dict[str, Property] = {}
         self.groups = {name: {"name": name, "label": label, "displayOrder": i, "archived": False}
                        for i, (name, label) in enumerate(groups.items())}  # fmt: skip
+
+    def __iter__(self) -> Iterator[Property]:
+        return iter(self.properties.values())
 
     def __contains__(self, name: str) -> bool:
         return name in self.properties

@@ -13,6 +13,9 @@ from crmsync.sandbox.state.schema import Property, Schema
 from crmsync.sandbox.times import iso, read_day, read_instant
 from crmsync.sandbox.wire import ApiError, Body, an_object
 
+SHOWN = 80
+"""So many characters of a bad value stand in the message about it."""
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+\.[^@\s;,.]+")
 
@@ -70,24 +73,22 @@ class Validator:
             case "number":
                 return self._number(one, text)
             case "date":
-                return read_day(text) or _bad("INVALID_DATE", one, text, "a date at midnight UTC")
+                return read_day(text) or _no_day(one, text)
             case "datetime":
                 ms = read_instant(text)
-                return iso(ms) if ms is not None else _bad("INVALID_DATE", one, text, "a valid date and time")
+                return iso(ms) if ms is not None else _bad("INVALID_DATE", one, text, "a valid date")
             case "bool":
                 lower = text.lower()
                 return (
                     lower
                     if lower in {"true", "false"}
-                    else _bad("INVALID_BOOLEAN", one, text, "true or false")
+                    else _bad("INVALID_BOOLEAN", one, text, "a valid boolean")
                 )
             case "enumeration":
                 return self._choice(one, text, record)
             case _ if one.name == "email":
                 clean = text.strip().lower()
-                return (
-                    clean if _EMAIL.fullmatch(clean) else _bad("INVALID_EMAIL", one, text, "an email address")
-                )
+                return clean if _EMAIL.fullmatch(clean) else _no_email(text)
             case _:
                 return text
 
@@ -144,9 +145,18 @@ def _text(raw: Any) -> str | None:
 
 
 def _bad(code: str, one: Property, text: str, wanted: str) -> Problem:
-    return Problem(
-        code, one.name, f'Property values were not valid: "{text[:80]}" was not {wanted} for "{one.name}"'
-    )
+    return Problem(code, one.name, f"{text[:SHOWN]} was not {wanted}.")
+
+
+def _no_email(text: str) -> Problem:
+    return Problem("INVALID_EMAIL", "email", f"Email address {text[:SHOWN]} is invalid")
+
+
+def _no_day(one: Property, text: str) -> Problem:
+    ms = read_instant(text)
+    if ms is None:
+        return _bad("INVALID_DATE", one, text, "a valid date")
+    return Problem("INVALID_DATE", one.name, f"{text} is at {iso(ms)[11:23]} UTC, not midnight!")
 
 
 def refusal(problems: list[Problem], portal_id: int) -> ApiError:
