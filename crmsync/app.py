@@ -203,7 +203,7 @@ class App:
         streams = Streams(
             portal=gateway,
             mirror=store.mirror,
-            findings=store.trail,
+            told=store.trail,
             wanted=wanted(self.definition.needs),
             lag=timedelta(seconds=portal.lag_s),
             overlap=timedelta(seconds=portal.overlap_s),

@@ -407,7 +407,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A change as the trail recorded it before the portal was touched."""
+    """
+    A change as the trail recorded it before the portal was touched.
+
+    Attributes:
+        at: the portal's clock when it was recorded.
+    """
 
     seq: int
     run: RunId
@@ -437,6 +442,33 @@ class Outcome:
     intent: Intent
     result: Result
     problem: str = ""
+    contact: ContactId | None = None
+    shown: str | None = None
+
+
+class Fate(StrEnum):
+    """What became of a change whose answer is unknown."""
+
+    ARRIVED = "arrived"  # the portal took it; it may show another value since
+    AS_BEFORE = "as_before"  # it did not arrive, and nobody has touched the value: it may be sent
+    OVERTAKEN = "overtaken"  # it did not arrive, and somebody else has set the value since
+    UNTOLD = "untold"  # neither can be told
+    GONE = "gone"  # the portal has no such contact any more
+    UNREAD = "unread"  # the contact could not be read now
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    What the portal tells of an intent whose answer is unknown.
+
+    Attributes:
+        contact: the id the portal answered with; differs from the change's when contacts were merged.
+        shown: the text the portal shows now.
+    """
+
+    intent: Intent
+    fate: Fate
     contact: ContactId | None = None
     shown: str | None = None
 
@@ -477,6 +509,28 @@ class Entry:
     values_digest: str
     prev: str
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """
+    Somebody set the stage back to what it was before crmsync's change.
+
+    Attributes:
+        at: our clock when it was seen.
+        by: as `change.foreign` names the actor: `<sourceType> <sourceId>`.
+    """
+
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An intent as it stands in the trail, and its newest outcome; None: it is still open."""
+
+    intent: Entry
+    outcome: Entry | None
 
 
 # --- what a page of news brings into the mirror -----------------------------------------------------------

@@ -8,6 +8,7 @@ from crmsync.model import (
     STAGE,
     Association,
     ContactId,
+    Fate,
     Form,
     Intent,
     Kind,
@@ -15,6 +16,7 @@ from crmsync.model import (
     Page,
     Reading,
     Result,
+    Seen,
     Sighting,
     Snapshot,
     Stage,
@@ -62,6 +64,7 @@ class FakePortal:
     merged: dict[str, str] = field(default_factory=dict)
     refuses: set[str] = field(default_factory=set)
     loses_answers: bool = False
+    loses_requests: bool = False
 
     # --- what tests do to it -------------------------------------------------------------------------------
 
@@ -74,6 +77,10 @@ class FakePortal:
     ) -> None:
         """Let somebody else set a property."""
         self._set(contact, {name: value or ""}, source, by, is_person=source.startswith("CRM_UI"))
+
+    def arrives(self, contact: str, values: dict[str, str]) -> None:
+        """Let a request of ours take effect that was under way for long."""
+        self._set(contact, values, "INTEGRATION", _OURS, is_ours=True)
 
     def remove(self, kind: Kind, one: str) -> None:
         del self.snapshots[kind][one]
@@ -145,6 +152,9 @@ class FakePortal:
     def shown(self, contacts: Sequence[ContactId], properties: Sequence[str]) -> Reading:
         return self.read(Kind.CONTACT, contacts, properties=properties)
 
+    def look_back(self, intents: Sequence[Intent]) -> tuple[Seen, ...]:
+        return tuple(self._look_back(one) for one in intents)
+
     def update(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
         by_contact: dict[ContactId, list[Intent]] = {}
         for one in intents:
@@ -152,16 +162,31 @@ class FakePortal:
         for contact, some in by_contact.items():
             values = {one.change.property: one.change.after for one in some}
             self.writes.append((contact, values))
-            if contact not in self.refuses:
+            if contact not in self.refuses and not self.loses_requests:
                 self._set(contact, self._forward_only(contact, values), "INTEGRATION", _OURS, is_ours=True)
             for one in some:
                 yield self._outcome(one)
 
     # --- how it behaves ------------------------------------------------------------------------------------
 
+    def _look_back(self, intent: Intent) -> Seen:
+        change = intent.change
+        now = self.merged.get(change.contact, change.contact)
+        if now not in self.snapshots[Kind.CONTACT]:
+            return Seen(intent, Fate.GONE)
+        shown = self.shows(now, change.property) or ""
+        since = [one for one in self.versions.get((now, change.property), []) if one.at > intent.at]
+        for one in since:
+            if one.is_ours and one.value == (change.after or None):
+                return Seen(intent, Fate.ARRIVED, ContactId(now), shown or None)
+        is_chosen_again = bool(since) and since[-1].is_person
+        is_before = shown == (change.before or "") and not is_chosen_again
+        fate = Fate.AS_BEFORE if is_before else Fate.OVERTAKEN
+        return Seen(intent, Fate.UNTOLD if now != change.contact else fate, ContactId(now), shown or None)
+
     def _outcome(self, intent: Intent) -> Outcome:
         change = intent.change
-        if self.loses_answers:
+        if self.loses_answers or self.loses_requests:
             return Outcome(intent, Result.OPEN, "the answer was lost")
         shown = self.shows(change.contact, change.property)
         if (shown or "") == change.after:

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from crmsync.cycle import write
 from crmsync.cycle.activation import Activation
 from crmsync.cycle.plans import Plans
 from crmsync.cycle.record import Trail, intend
+from crmsync.cycle.settle import settle_open
 from crmsync.cycle.streams import Streams
-from crmsync.cycle.write import Sink, Written
-from crmsync.model import DefinitionRef, Draft, Outcome, Plan, PlanStatus, Result, RunId
+from crmsync.cycle.write import Sink, Written, write
+from crmsync.model import ContactId, DefinitionRef, Draft, Outcome, Plan, PlanStatus, Result, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Applier:
 
     Attributes:
         written: what became of all it did so far.
+        waiting: contacts of which an intent is still open: what else is planned for them waits for its outcome.
     """
 
     run: RunId
@@ -30,10 +31,11 @@ class Applier:
     activation: Activation
     should_stop: Callable[[], bool]
     written: Written = field(default_factory=Written)
+    waiting: set[ContactId] = field(default_factory=set)
 
     def settle_unfinished(self, *, may_send: bool) -> None:
         """Give every intent that a dead process or a lost answer left open its outcome."""
-        self._note(write.settle_open(self.sink, self.trail, self.run, may_send=may_send))
+        self._note(settle_open(self.sink, self.trail, self.run, may_send=may_send))
 
     def apply_approved(self, definition: DefinitionRef) -> None:
         """Apply what people approved, the oldest first, unless the definition has changed since."""
@@ -52,9 +54,10 @@ class Applier:
             if self.should_stop():
                 return  # the rest stays in the plan, its contacts stay due
             at = self.streams.portal.now()
-            intents = intend(self.trail, changes, run=self.run, definition=plan.definition, at=at)
+            ready = [change for change in changes if change.contact not in self.waiting]
+            intents = intend(self.trail, ready, run=self.run, definition=plan.definition, at=at)
             self.written.intended += len(intents)
-            self._note(write.write(self.sink, self.trail, intents, self.run))
+            self._note(write(self.sink, self.trail, intents, self.run))
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
         results = {result.value: n - before[result] for result, n in sorted(self.written.results.items())}
         self._tell("run.finished", plan, results)
@@ -62,6 +65,7 @@ class Applier:
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         """Count them; who was other than the mirror had it is read again, else the same would be tried again."""
         self.written.note(outcomes)
+        self.waiting.update(one.intent.change.contact for one in outcomes if one.result is Result.OPEN)
         self.streams.look_again(
             one.intent.change.contact for one in outcomes if one.result is Result.ABANDONED
         )

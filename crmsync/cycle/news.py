@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import takewhile
 
 from crmsync.definition.nouns import Needs
 from crmsync.model import (
@@ -19,7 +18,6 @@ from crmsync.model import (
     Kind,
     Signal,
     Snapshot,
-    Version,
 )
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]+)?")
@@ -119,40 +117,6 @@ def news(
             gone.extend(_merged(known, snapshot))
             submitters += _has_submitted(before, snapshot)
     return News(tuple(due), tuple(signals), foreign, tuple(gone), submitters)
-
-
-def foreign_entries(
-    contact: ContactId,
-    properties: Sequence[str],
-    before: Snapshot,
-    now: Snapshot,
-    versions: Mapping[str, Version | None],
-) -> Iterator[Draft]:
-    """Yield one `change.foreign` draft a property; the actor is the source HubSpot names, `unknown` without one."""
-    for name in properties:
-        version = versions.get(name)
-        yield Draft(
-            kind="change.foreign",
-            object="contact",
-            id=contact,
-            property=name,
-            before=before.properties.get(name),
-            after=now.properties.get(name),
-            cause="foreign",
-            actor=version.actor if version else "unknown",
-            reason={"changed_at": version.at.isoformat()} if version else None,
-        )
-
-
-def setter(versions: Sequence[Version]) -> Version | None:
-    """
-    Find who set the current value, of versions newest first.
-
-    Writing a value once more changes nothing, so the first of equal versions counts; but a person's before all.
-    """
-    equal = list(takewhile(lambda one: one.value == versions[0].value, versions))
-    persons = [one for one in equal if one.is_person]
-    return next(iter([*persons, *reversed(equal)]), None)
 
 
 def gone_entry(gone: Gone) -> Draft:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from crmsync.cycle import record
-from crmsync.cycle.news import setter
+from crmsync.cycle.foreign import Historian, setter
 from crmsync.cycle.plans import Planned, PlanSink
 from crmsync.cycle.qualify import Contacts, Qualifier, evaluations
 from crmsync.cycle.reconcile import (
@@ -25,36 +25,28 @@ from crmsync.model import (
     Action,
     Change,
     ContactId,
+    DefinitionRef,
     Draft,
     Evaluation,
     Mirrored,
     Own,
     PlanId,
+    Reversal,
     Stage,
     Tally,
-    Version,
 )
 
 _SLICE = 250  # the reasons of a slice's changes are in memory at once
 _VOLATILE = frozenset({Own.EVALUATED_AT, Own.REASON, Own.STAGE_CHANGED_AT, Own.SLA_DUE_AT})
 
 
-class Historian(Protocol):
-    """Who set a contact's current stage, asked for only where a stage change depends on it."""
-
-    def history(
-        self, property_name: str, ids: Sequence[ContactId]
-    ) -> Mapping[ContactId, tuple[Version, ...]]: ...
-
-
 class Reversals(Protocol):
-    """Who sets back the stage that crmsync had set. Contacts whose stage nobody set back are absent."""
+    """Who sets back the stage that crmsync had set."""
 
-    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
-        """Count how often it happened."""
-
-    def rivals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, str]:
-        """Name the actor of the last one."""
+    def reversals(
+        self, contacts: Sequence[ContactId], definition: DefinitionRef
+    ) -> Mapping[ContactId, tuple[Reversal, ...]]:
+        """Return the setbacks under this definition, in order; contacts without any are absent."""
 
 
 class Findings(record.Findings, Protocol):
@@ -140,20 +132,37 @@ class Planner:
         found = evaluations(self.qualifier, mirrored, as_of, explain=may_change)
         known = self._with_versions(mirrored, found, as_of)
         moving = [one.id for one in found if wants_stage_change(one)]
-        reversals = self.reversals.reversals(moving) if moving else {}
+        reversals = self.reversals.reversals(moving, found[0].definition) if moving else {}
         return [self._decide(e, m, reversals) for e, m in zip(found, known, strict=True)]
 
     def _name_rivals(self, contested: Sequence[Decision]) -> None:
         """Say once who sets the stage of these back, since crmsync no longer does anything about it."""
-        rivals = self.reversals.rivals([one.evaluation.id for one in contested]) if contested else {}
-        drafts = [
-            _contest(one, rivals[one.evaluation.id]) for one in contested if one.evaluation.id in rivals
-        ]
+        if not contested:
+            return
+        ids = [one.evaluation.id for one in contested]
+        reversals = self.reversals.reversals(ids, contested[0].evaluation.definition)
+        drafts = [self._contest(one, reversals[one.evaluation.id][-1]) for one in contested]
         if fresh := record.untold(self.findings, drafts):
             self.findings.append(fresh)
 
+    def _contest(self, decision: Decision, last: Reversal) -> Draft:
+        until = last.at + self.policy.respect_manual_for
+        problem = (
+            f"{last.by} keeps setting back the stage that crmsync sets; crmsync leaves it alone until "
+            f"{until:%Y-%m-%d}, or until the definition changes."
+        )
+        return Draft(
+            kind="finding",
+            object="contact",
+            id=decision.evaluation.id,
+            property=STAGE,
+            cause=Withheld.PING_PONG.value,
+            definition=decision.evaluation.definition,
+            reason={"problem": problem, "rival": last.by, "until": until.isoformat()},
+        )
+
     def _decide(
-        self, evaluation: Evaluation, mirrored: Mirrored, reversals: Mapping[ContactId, int]
+        self, evaluation: Evaluation, mirrored: Mirrored, reversals: Mapping[ContactId, Sequence[Reversal]]
     ) -> Decision:
         return reconcile(
             evaluation,
@@ -161,7 +170,7 @@ class Planner:
             self.policy,
             self.narrator,
             backward=self._is_backward(evaluation),
-            reversals=reversals.get(evaluation.id, 0),
+            reversals=reversals.get(evaluation.id, ()),
         )
 
     def _is_backward(self, evaluation: Evaluation) -> bool:
@@ -195,19 +204,6 @@ class Planner:
             return False
         entered_at = known.contact.stage_entered_at
         return entered_at is None or as_of - entered_at < self.policy.respect_manual_for
-
-
-def _contest(decision: Decision, rival: str) -> Draft:
-    problem = f"{rival} keeps setting back the stage that crmsync sets; crmsync leaves it alone from now on."
-    return Draft(
-        kind="finding",
-        object="contact",
-        id=decision.evaluation.id,
-        property=STAGE,
-        cause=Withheld.PING_PONG.value,
-        definition=decision.evaluation.definition,
-        reason={"problem": problem, "rival": rival},
-    )
 
 
 def update_digest(digest: "hashlib._Hash", changes: Iterable[Change]) -> None:

@@ -1,6 +1,6 @@
 """Evaluation + what the portal shows + who owns what -> decision: the changes of one contact. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -17,9 +17,12 @@ from crmsync.model import (
     Json,
     Mirrored,
     Own,
+    Reversal,
     Stage,
     Version,
 )
+
+_ENOUGH = 2  # setbacks
 
 
 class Cause(StrEnum):
@@ -43,7 +46,7 @@ class Withheld(StrEnum):
     OBSERVING = "observing"  # writes.lifecyclestage = observe
     DEMOTION_OFF = "demotion_off"  # writes.lifecyclestage = promote_only
     PERSON = "person"  # a person set the stage less than respect_manual_for ago
-    PING_PONG = "ping_pong"  # somebody keeps setting it back
+    PING_PONG = "ping_pong"  # somebody set it back twice, the last time less than respect_manual_for ago
     PAUSED = "paused"  # the definition is past its review date
 
 
@@ -103,7 +106,7 @@ def wants_stage_change(evaluation: Evaluation) -> bool:
 
 
 def withheld(
-    evaluation: Evaluation, version: Version | None, policy: Policy, *, reversals: int = 0
+    evaluation: Evaluation, version: Version | None, policy: Policy, *, reversals: Sequence[Reversal] = ()
 ) -> Withheld | None:
     """Say why the stage change that the definition wants is not made; None: it is made, or there is none."""
     if not wants_stage_change(evaluation):
@@ -114,7 +117,7 @@ def withheld(
         return Withheld.DEMOTION_OFF
     if evaluation.action is Action.PROMOTE and policy.promotions_paused:
         return Withheld.PAUSED
-    if reversals >= 2:
+    if is_contested(reversals, evaluation.as_of, policy):
         return Withheld.PING_PONG
     if (
         version is not None
@@ -125,6 +128,12 @@ def withheld(
     return None
 
 
+def is_contested(reversals: Sequence[Reversal], as_of: datetime, policy: Policy) -> bool:
+    """Tell whether another writer wants the stage otherwise, and has said so lately: two setbacks, then quiet."""
+    since = as_of - policy.respect_manual_for
+    return len([one for one in reversals if one.at > since]) >= _ENOUGH
+
+
 def reconcile(
     evaluation: Evaluation,
     mirrored: Mirrored,
@@ -132,7 +141,7 @@ def reconcile(
     narrator: Narrator,
     *,
     backward: bool,
-    reversals: int = 0,
+    reversals: Sequence[Reversal] = (),
 ) -> Decision:
     """
     Decide about one contact.
@@ -140,7 +149,7 @@ def reconcile(
     Args:
         evaluation: with its explanation: reasons are made from it.
         backward: the stage change goes against the portal's own order of stages: clear, then set.
-        reversals: how often somebody set our stage back.
+        reversals: when somebody set our stage back, in order.
     """
     block = withheld(evaluation, mirrored.stage_version, policy, reversals=reversals)
     to = evaluation.to if wants_stage_change(evaluation) and block is None else None

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from crmsync.model import Change, DefinitionRef, Draft, Intent, Json, Outcome, RunId
 
+PORTAL_AT = "portal_at"  # in an intent's reason: the portal's clock, which its history of values tells; ours may be off
+
 
 class Trail(Protocol):
     """
@@ -52,11 +54,11 @@ def intend(
     trail: Trail, changes: Sequence[Change], *, run: RunId, definition: DefinitionRef, at: datetime
 ) -> tuple[Intent, ...]:
     """Commit one intent per change; a move backward commits both of its steps before the first is sent."""
-    seqs = trail.append([_draft(change, run, definition) for change in changes])
+    seqs = trail.append([_draft(change, run, definition, at) for change in changes])
     return tuple(Intent(seq, run, change, at, definition) for seq, change in zip(seqs, changes, strict=True))
 
 
-def _draft(change: Change, run: RunId, definition: DefinitionRef) -> Draft:
+def _draft(change: Change, run: RunId, definition: DefinitionRef, at: datetime) -> Draft:
     return Draft(
         kind="change.intended",
         run=run,
@@ -67,5 +69,5 @@ def _draft(change: Change, run: RunId, definition: DefinitionRef) -> Draft:
         after=change.after,
         cause=change.cause,
         definition=definition,
-        reason=change.reason,
+        reason={**change.reason, PORTAL_AT: at.isoformat()},
     )

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Protocol
 
-from crmsync.cycle.news import News, Wanted, foreign_entries, gone_entry, news, setter
+from crmsync.cycle.foreign import Ours, foreign_entries, setters, stages
+from crmsync.cycle.news import Wanted, gone_entry, news
 from crmsync.cycle.pull import Mirror, Portal
 from crmsync.cycle.record import Findings, untold
 from crmsync.model import (
-    STAGE,
     Association,
     ContactId,
     Cursor,
@@ -21,7 +22,6 @@ from crmsync.model import (
     Reading,
     Sighting,
     Snapshot,
-    Version,
 )
 
 _BATCH = 100
@@ -62,6 +62,10 @@ class Pulled:
         )
 
 
+class Told(Findings, Ours, Protocol):
+    """What the trail already says: findings, and what crmsync intended itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Streams:
     """
@@ -73,7 +77,7 @@ class Streams:
 
     portal: Portal
     mirror: Mirror
-    findings: Findings
+    told: Told
     wanted: Wanted
     lag: timedelta
     overlap: timedelta
@@ -223,7 +227,9 @@ class Streams:
         ids = [one for snapshot in snapshots for one in (snapshot.id, *snapshot.merged_ids)]
         known = self.mirror.snapshots(kind, [*ids, *(one.id for one in gone)])
         fresh = news(known, snapshots, self.wanted, seen_at=self.portal.now())
-        versions, foreign = self._foreign(fresh, known, {one.id: one for one in snapshots})
+        versions = setters(self.portal, fresh.foreign)
+        shown = {one.id: one for one in snapshots}
+        foreign = tuple(foreign_entries(self.told, fresh.foreign, known, shown, versions))
         missing = tuple(one for one in gone if one.id in known and not known[one.id].archived)
         vanished = (*fresh.gone, *(one for one in missing if one.id not in {old.id for old in fresh.gone}))
         findings = tuple(_finding(kind, one, why) for one, why in sorted(unreadable.items()))
@@ -233,35 +239,15 @@ class Streams:
                 snapshots=tuple(snapshots),
                 signals=fresh.signals,
                 due=(*fresh.due, *((one.kind, one.id) for one in vanished)),
-                versions=versions,
+                versions=stages(versions),
                 gone=vanished,
-                entries=(*departures, *foreign, *untold(self.findings, findings)),
+                entries=(*departures, *foreign, *untold(self.told, findings)),
                 cursor=cursor,
                 sweep=sweep,
             )
         )
         counts = {kind.value: len(snapshots)} if snapshots else {}
         return Pulled(counts, len(foreign), len(findings), submitters=fresh.submitters)
-
-    def _foreign(
-        self, fresh: News, known: Mapping[str, Snapshot], shown: Mapping[str, Snapshot]
-    ) -> tuple[dict[ContactId, Version], tuple[Draft, ...]]:
-        """Ask the portal who changed what is ours: history is read for these contacts only."""
-        by_property: dict[str, list[ContactId]] = {}
-        for contact, properties in fresh.foreign.items():
-            for name in properties:
-                by_property.setdefault(name, []).append(contact)
-        latest: dict[str, dict[str, Version | None]] = {contact: {} for contact in fresh.foreign}
-        for name, contacts in by_property.items():
-            for contact, versions in self.portal.history(name, contacts).items():
-                latest[contact][name] = setter(versions)
-        drafts = [
-            draft
-            for contact, properties in fresh.foreign.items()
-            for draft in foreign_entries(contact, properties, known[contact], shown[contact], latest[contact])
-        ]
-        stages = {ContactId(one): version for one, found in latest.items() if (version := found.get(STAGE))}
-        return stages, tuple(drafts)
 
 
 def _gone(kind: Kind, reading: Reading) -> tuple[Gone, ...]:

@@ -17,6 +17,7 @@ from crmsync.model import (
     Page,
     Reading,
     Result,
+    Seen,
     Sighting,
     SubmissionPage,
     Version,
@@ -26,6 +27,7 @@ from crmsync.portal.associating import read_associations
 from crmsync.portal.client import Client
 from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.lookups import Lookups
+from crmsync.portal.readback import ReadBack
 from crmsync.portal.reading import Reader
 from crmsync.portal.schema import Account, Schema
 from crmsync.portal.snapshots import Snapshots
@@ -57,7 +59,8 @@ class Gateway:
         self._versions = Versions(self._client, config.app_id)
         self._submissions = Submissions(self._client)
         self.schema = Schema(self._client, self._transport.clock, time)
-        self._writer = Writer(self._client, self._reader, self.schema, time)
+        self._read_back = ReadBack(self._reader, self._versions)
+        self._writer = Writer(self._client, self._reader, self._read_back, self.schema, time)
         self._account: Account | None = None
 
     def account(self) -> Account:
@@ -144,6 +147,9 @@ class Gateway:
 
     def shown(self, contacts: Sequence[ContactId], properties: Sequence[str]) -> Reading:
         return self._reader.shown(contacts, properties)
+
+    def look_back(self, intents: Sequence[Intent]) -> tuple[Seen, ...]:
+        return self._read_back.look_back(intents)
 
     def update(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
         """Send them, see `Sink.update`; after the first write, look once at whom HubSpot names as its source."""

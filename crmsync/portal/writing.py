@@ -2,8 +2,8 @@
 Intents -> batches -> an outcome for each, read from the answer. The `Sink` Protocol, the writing half of the gateway.
 
 An intent is applied only if an answer or a read-back shows its value. After a lost answer the portal is read first:
-what shows our value was applied, what still shows the value before is sent once more, and what shows neither stays
-open. So a person's change in between is never overwritten by a repetition.
+what arrived was applied, what did not and still shows the value before is sent once more, and all else stays open. So a
+person's change in between is never overwritten by a repetition.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crmsync.errors import PortalError, Rejected, Unavailable
-from crmsync.model import STAGE, ContactId, Intent, Kind, Outcome, Reading, Result
+from crmsync.model import STAGE, ContactId, Fate, Intent, Kind, Outcome, Reading, Result, Seen
 from crmsync.portal.answering import Shown, Written, read_written
 from crmsync.portal.batching import in_batches
 from crmsync.portal.client import Client
 from crmsync.portal.config import Time
 from crmsync.portal.faults import AnswerLost, Refused
 from crmsync.portal.owned import means_the_same
+from crmsync.portal.readback import ReadBack
 from crmsync.portal.reading import Reader
 from crmsync.portal.schema import Schema
 
@@ -65,9 +66,12 @@ class _Batch:
 class Writer:
     """Writes to one portal."""
 
-    def __init__(self, client: Client, reader: Reader, schema: Schema, time: Time) -> None:
+    def __init__(
+        self, client: Client, reader: Reader, read_back: ReadBack, schema: Schema, time: Time
+    ) -> None:
         self._client = client
         self._reader = reader
+        self._back = read_back
         self._schema = schema
         self._time = time
 
@@ -153,24 +157,16 @@ class Writer:
         """Find out what a write did whose answer was lost."""
         try:
             self._time.sleep(_PAUSE_AFTER_LOSS_S)  # it may still be under way over there
-            reading = self._read_back(batch.inputs)
+            seen = self._back.look_back([intent for one in batch.inputs for intent in one.intents])
         except PortalError as unread:
             yield from _all(batch.inputs, Result.OPEN, error.message)
             if isinstance(unread, Rejected):
                 return  # the portal answers, just not this: go on with the others
             raise
-        again = []
-        for one in batch.inputs:
-            unsent = []
-            for intent in one.intents:
-                outcome = _seen(intent, reading)
-                if outcome is None and batch.losses + 1 < _MOST_LOSSES:
-                    unsent.append(intent)
-                else:
-                    yield outcome or Outcome(intent, Result.OPEN, error.message)
-            if unsent:
-                again.append(replace(one, intents=tuple(unsent)))
-        if again:
+        may_repeat = batch.losses + 1 < _MOST_LOSSES
+        unsent = {one.intent.seq for one in seen if may_repeat and one.fate is Fate.AS_BEFORE}
+        yield from (_looked_back(one, error) for one in seen if one.intent.seq not in unsent)
+        if again := [kept for one in batch.inputs if (kept := _only(one, unsent)) is not None]:
             pending.append(_Batch(again, batch.losses + 1))
 
     def _answered(
@@ -308,20 +304,16 @@ def _without(one: Input, barred: Mapping[str, str]) -> Input | None:
     return replace(one, intents=kept) if kept else None
 
 
-def _seen(intent: Intent, reading: Reading) -> Outcome | None:
-    """Judge a lost write by what the portal shows; None: it shows the value before, so it was not applied."""
-    change = intent.change
-    snapshot = reading.snapshots.get(change.contact)
-    if snapshot is None:
-        problem = "The answer was lost and the contact cannot be read."
-        return Outcome(intent, Result.OPEN, problem)
-    shown = snapshot.properties.get(change.property)
-    if means_the_same(change.property, shown, change.after):
-        return Outcome(intent, Result.APPLIED, "", ContactId(snapshot.id), shown)
-    if means_the_same(change.property, shown, change.before) and snapshot.id == change.contact:
-        return None
-    problem = "The answer was lost and the portal shows a third value."
-    return Outcome(intent, Result.OPEN, problem, ContactId(snapshot.id), shown)
+def _only(one: Input, seqs: Container[int]) -> Input | None:
+    kept = tuple(intent for intent in one.intents if intent.seq in seqs)
+    return replace(one, intents=kept) if kept else None
+
+
+def _looked_back(seen: Seen, error: AnswerLost) -> Outcome:
+    """Say that it arrived; anything else waits for the next cycle, when what is still under way has arrived."""
+    if seen.fate is Fate.ARRIVED:
+        return Outcome(seen.intent, Result.APPLIED, "", seen.contact, seen.intent.change.after or None)
+    return Outcome(seen.intent, Result.OPEN, error.message, seen.contact, seen.shown)
 
 
 def _readable(answer: Mapping[str, Any]) -> Written:

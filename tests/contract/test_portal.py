@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Protocol
@@ -16,6 +17,7 @@ from crmsync.model import (
     Change,
     ContactId,
     Event,
+    Fate,
     Form,
     Intent,
     Kind,
@@ -340,6 +342,72 @@ def test_g4_the_history_tells_who_was_last(world: World) -> None:
     assert (newest.value, newest.is_ours, newest.is_person) == ("opportunity", False, True)
     assert before == ours
     assert newest.at > before.at
+
+
+def learnt(world: World) -> None:
+    """Let the portal edge learn our own app from a first write."""
+    list(world.portal.update([intent(world.contact(), Own.GRADE, "A1")]))
+    world.passes()
+
+
+def looked_back(world: World, one: Intent) -> tuple[Fate, str | None]:
+    (seen,) = world.portal.look_back([one])
+    assert seen.intent == one
+    return seen.fate, seen.shown
+
+
+def intent_now(world: World, contact: str, after: str) -> Intent:
+    world.passes()
+    return replace(intent(contact, STAGE, after, "subscriber"), at=world.passes())
+
+
+def test_g2_a_value_that_is_there_arrived_only_if_we_wrote_it(world: World) -> None:
+    learnt(world)
+    ours, theirs = world.contact(lifecyclestage="subscriber"), world.contact(lifecyclestage="subscriber")
+    one, other = intent_now(world, ours, "lead"), intent_now(world, theirs, "lead")
+    list(world.portal.update([one]))
+    world.edit(theirs, STAGE, "lead")
+
+    assert looked_back(world, one) == (Fate.ARRIVED, "lead")
+    assert looked_back(world, other) == (Fate.OVERTAKEN, "lead")
+
+
+@pytest.mark.parametrize("since", ["subscriber", "opportunity"])
+def test_g3_what_we_wrote_arrived_whatever_was_done_since(world: World, since: str) -> None:
+    learnt(world)
+    contact = world.contact(lifecyclestage="subscriber")
+    one = intent_now(world, contact, "lead")
+    list(world.portal.update([one]))
+    world.passes()
+    world.edit(contact, STAGE, since)
+
+    assert looked_back(world, one) == (Fate.ARRIVED, since)
+
+
+def test_g3_what_nobody_touched_is_as_before(world: World) -> None:
+    learnt(world)
+    contact = world.contact(lifecyclestage="subscriber")
+
+    assert looked_back(world, intent_now(world, contact, "lead")) == (Fate.AS_BEFORE, "subscriber")
+
+
+def test_g4_what_a_person_chose_again_is_overtaken(world: World) -> None:
+    learnt(world)
+    contact = world.contact(lifecyclestage="subscriber")
+    one = intent_now(world, contact, "lead")
+    world.edit(contact, STAGE, "opportunity")
+    world.passes()
+    world.edit(contact, STAGE, "subscriber")
+
+    assert looked_back(world, one) == (Fate.OVERTAKEN, "subscriber")
+
+
+def test_a_contact_that_is_gone_is_said_to_be(world: World) -> None:
+    contact = world.contact(lifecyclestage="subscriber")
+    one = intent_now(world, contact, "lead")
+    world.remove(contact)
+
+    assert looked_back(world, one) == (Fate.GONE, None)
 
 
 def test_submissions_come_newest_first_until_the_last_page(world: World) -> None:

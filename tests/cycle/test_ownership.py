@@ -1,12 +1,14 @@
 """Whose contact it is: people, other programs, HubSpot itself; and who is set aside."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from crmsync.cycle.agenda import Job
-from crmsync.model import STAGE, Association, Deal, Kind, Result, Snapshot
-from tests.cycle.conftest import World, a_contact, a_meeting
+from crmsync.definition.load import load
+from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Result, Snapshot
+from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 
 
 def qualified(world: World, one: str = "101", stage: str = "lead") -> None:
@@ -91,6 +93,55 @@ def test_two_reversals_stop_the_writing_and_name_the_other_once(world: World) ->
     assert summaries[-1].written.intended == 0
 
 
+def contested(world: World) -> None:
+    """Let another app set the stage back twice."""
+    qualified(world)
+    for _ in range(2):
+        world.sync()
+        set_back(world)
+    assert world.sync().tally.held == 1
+
+
+def test_a_contest_ends_when_nobody_set_the_stage_back_for_as_long_as_a_persons_choice_counts(
+    world: World,
+) -> None:
+    contested(world)
+    world.portal.clock += timedelta(days=29)
+    world.portal.put(a_meeting("8", "101", at=world.portal.clock))
+    world.sync()
+    before = world.portal.shows("101", STAGE)
+
+    world.portal.clock += timedelta(days=2)
+    world.sync()
+
+    assert before == "lead"
+    assert world.portal.shows("101", STAGE) == "marketingqualifiedlead"
+
+
+def test_a_contest_that_goes_on_is_told_again_after_two_more_setbacks(world: World) -> None:
+    contested(world)
+    world.portal.clock += timedelta(days=31)
+    contested(world)
+    world.sync()
+
+    findings = [one for one in world.entries("finding") if one["cause"] == "ping_pong"]
+    assert len(findings) == 2
+    assert world.portal.shows("101", STAGE) == "lead"
+    assert len([one for one in world.entries("change.applied") if one["property"] == STAGE]) == 4
+
+
+def test_a_contest_ends_under_another_definition(world: World) -> None:
+    contested(world)
+    changed = world.with_(
+        definition=DEFINITION.replace('version: "1"', 'version: "2"'),
+        limits=replace(WIDE, park_on_new_definition=False),
+    )
+
+    changed.sync()
+
+    assert changed.portal.shows("101", STAGE) == "marketingqualifiedlead"
+
+
 def test_scores_go_on_while_the_stage_is_contested(world: World) -> None:
     qualified(world)
     for _ in range(3):
@@ -152,7 +203,7 @@ def test_hubspots_own_move_forward_is_taken_as_it_is(world: World) -> None:
     foreign = [one for one in world.entries("change.foreign") if one["property"] == STAGE]
     assert [(one["after"], one["actor"]) for one in foreign] == [("opportunity", "DEALS deal:5")]
     assert quiet.written.intended == 0
-    assert not world.store.trail.reversals([world.store.mirror.find("101") or ""])  # type: ignore[list-item]
+    assert not world.store.trail.reversals([ContactId("101")], load(DEFINITION).ref)
 
 
 @pytest.mark.parametrize("source", ["CRM_UI", "MOBILE_IOS", "AUTOMATION_PLATFORM", "SALESFORCE"])

@@ -375,6 +375,30 @@ def test_g4_what_a_person_changed_behind_a_lost_answer_is_not_overwritten(
     assert both.sees(contact, STAGE) == "salesqualifiedlead"
 
 
+@pytest.mark.parametrize("fault", AFTER_THE_EFFECT)
+@pytest.mark.parametrize("choice", ["subscriber", "salesqualifiedlead"])
+def test_g4_a_person_who_answers_to_a_write_whose_answer_was_lost_is_not_overwritten(
+    both: Served, fault: str, choice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (contact,) = contacts(both, 1)
+    both.update(a_change(contact, Own.GRADE, "A1"))  # our own app is known from here on
+    both.sandbox.arm(fault, path=BATCH)
+    sleep = both.time.sleep
+
+    def a_person_sets_it_back(seconds: float) -> None:
+        sleep(seconds)
+        both.sandbox.edits.human(contact, {STAGE: choice})
+
+    monkeypatch.setattr(
+        both.gateway._writer, "_time", Time(both.time.monotonic, a_person_sets_it_back, both.time.wall)
+    )
+
+    outcome = the(both.update(a_change(contact, STAGE, "lead", before="subscriber")))
+
+    assert outcome.result is Result.APPLIED
+    assert both.sees(contact, STAGE) == choice
+
+
 @pytest.mark.parametrize("fault", [*BEFORE_THE_EFFECT, *AFTER_THE_EFFECT])
 def test_g2_an_answer_that_cannot_be_read_back_stays_open(both: Served, fault: str) -> None:
     ids = contacts(both, 3)

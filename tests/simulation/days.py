@@ -118,6 +118,7 @@ class Simulation:
         self.is_calm = False
         self.has_outside_edits = True
         write_edition(self.definition, 0)
+        self.ticked_at: datetime | None = None
         self._numbers = 0
         self._app: App | None = None
         self._loaded: dict[str, Any] = {}  # a new process need not read the same file again
@@ -221,6 +222,8 @@ class Simulation:
             self.restart()
             return None
         self.statuses[summary.status] += 1
+        if Job.TICK in also:
+            self.ticked_at = self.app.gateway.now()
         self._tell(
             f"{summary.status} pulled={dict(summary.pulled.counts)} due={summary.tally.evaluated} "
             f"stages={dict(summary.tally.stages)} results={dict(summary.written.results)}"

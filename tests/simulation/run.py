@@ -14,7 +14,7 @@ from crmsync.sandbox.times import iso
 from tests.simulation.days import Simulation
 from tests.simulation.guarantees import broken
 
-_SHOWN = 8
+_SHOWN, _EVERY = 8, 20
 
 
 def main() -> int:
@@ -35,6 +35,8 @@ def main() -> int:
             writes=simulation.witness.writes, requests=len(simulation.portal.log),
             faults=sum(simulation.portal.faults.struck.values()), acts=sum(simulation.people.done.values()),
         )  # fmt: skip
+        if (seed - given.seed) % _EVERY == _EVERY - 1:
+            print(f"seed {seed} done, {len(failing) + bool(found)} failing so far", file=sys.stderr, flush=True)
         if found:
             failing.append(seed)
             print(f"seed {seed}: {len(found)} broken; {simulation.temper}")

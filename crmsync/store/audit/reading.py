@@ -9,15 +9,15 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import STAGE, Draft, Entry, RunId
+from crmsync.model import STAGE, Draft, Entry, RunId, Sent
 from crmsync.store import tables as t
 from crmsync.store.audit import filtering
 from crmsync.store.audit.filtering import EVERYTHING, AuditFilter
-from crmsync.store.canonical import FIRST_PREV
+from crmsync.store.canonical import FIRST_PREV, storable
 from crmsync.store.compact import definition_from
 from crmsync.store.database import chunks
 from crmsync.store.instants import from_text, to_text
-from crmsync.store.writer import OUTCOMES
+from crmsync.store.writer import INTENDED, OUTCOMES
 
 __all__ = [
     "EVERYTHING",
@@ -98,14 +98,24 @@ def rows_of(conn: Connection, seqs: Sequence[int]) -> Iterator[t.Row]:
         yield from (found[seq] for seq in some)
 
 
+def sent(conn: Connection, contact: str, property_name: str, value: str) -> Sent | None:
+    a = t.audit.c
+    query = sa.select(t.audit).where(
+        a.id == contact, a.property == property_name, a.kind == INTENDED, a.after == storable(value)
+    )
+    row = conn.execute(query.order_by(a.seq.desc()).limit(1)).mappings().first()
+    return None if row is None else Sent(entry_from(row), outcome_of(conn, row["seq"]))
+
+
 def outcome_of(conn: Connection, seq: int) -> Entry | None:
+    """Return the newest: one that was told too early is corrected by a later one."""
     a = t.audit.c
     intent = conn.execute(sa.select(a.id).where(a.seq == seq)).first()
     if intent is None:
         return None
     # by contact: `of` has no index of its own
     query = sa.select(t.audit).where(a.id == intent.id, a.seq > seq, a.of == seq, a.kind.in_(OUTCOMES))
-    row = conn.execute(query.order_by(a.seq).limit(1)).mappings().first()
+    row = conn.execute(query.order_by(a.seq.desc()).limit(1)).mappings().first()
     return None if row is None else entry_from(row)
 
 

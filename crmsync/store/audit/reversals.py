@@ -7,31 +7,33 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import STAGE, ContactId
+from crmsync.model import STAGE, ContactId, DefinitionRef, Reversal
 from crmsync.store import tables as t
+from crmsync.store.compact import definition_from
 from crmsync.store.database import chunks
+from crmsync.store.instants import from_text
 
 
-def reversals(conn: Connection, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
+def reversals(
+    conn: Connection, contacts: Sequence[ContactId], definition: DefinitionRef
+) -> Mapping[ContactId, tuple[Reversal, ...]]:
     """
-    Count, by contact, how often somebody set the stage back to what it was before our change.
+    Return, by contact and in order, when somebody set the stage back to what it was before our change.
 
-    A foreign move anywhere else (HubSpot's own moves forward, a person's other choice) is no reversal.
+    A foreign move anywhere else (HubSpot's own moves forward, a person's other choice) is no reversal. Only changes
+    under this very definition count: another one is another try.
     """
-    return {contact: n for contact, moves in _moves(conn, contacts) if (n := len(_reversers(moves)))}
-
-
-def rivals(conn: Connection, contacts: Sequence[ContactId]) -> Mapping[ContactId, str]:
-    """Name, by contact, who set the stage back last; contacts whose stage nobody set back are absent."""
-    found = {contact: _reversers(moves) for contact, moves in _moves(conn, contacts)}
-    return {contact: actors[-1] for contact, actors in found.items() if actors}
+    found = {contact: tuple(_reversals(moves, definition)) for contact, moves in _moves(conn, contacts)}
+    return {contact: some for contact, some in found.items() if some}
 
 
 def _moves(conn: Connection, contacts: Sequence[ContactId]) -> Iterator[tuple[ContactId, list[Any]]]:
     a, intended = t.audit.c, t.audit.alias("intended")
     for ids in chunks(sorted(contacts)):
         query = (
-            sa.select(a.id, a.kind, a.actor, a.before, a.after, intended.c.before.label("ours_before"))
+            sa.select(
+                a.id, a.at, a.kind, a.actor, a.after, a.definition, intended.c.before.label("ours_before")
+            )
             .select_from(t.audit.outerjoin(intended, intended.c.seq == a.of))
             .where(
                 a.id.in_(ids),
@@ -45,14 +47,12 @@ def _moves(conn: Connection, contacts: Sequence[ContactId]) -> Iterator[tuple[Co
             yield ContactId(contact), list(rows)
 
 
-def _reversers(moves: Sequence[Any]) -> list[str]:
-    """Name the actor of each reversal, in order."""
-    actors, left = list[str](), set[str]()
+def _reversals(moves: Sequence[Any], definition: DefinitionRef) -> Iterator[Reversal]:
+    left = set[str]()
     for move in moves:
-        if move.kind == "change.applied":
-            left.add(move.ours_before or "")
-        else:
+        if move.kind == "change.foreign":
             if (move.after or "") in left:
-                actors.append(move.actor)
+                yield Reversal(from_text(move.at), move.actor)
             left.clear()
-    return actors
+        elif move.definition is not None and definition_from(move.definition).sha256 == definition.sha256:
+            left.add(move.ours_before or "")

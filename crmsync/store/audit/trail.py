@@ -8,11 +8,23 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import Change, ContactId, Draft, Entry, Intent, Outcome, Result, RunId
+from crmsync.model import (
+    Change,
+    ContactId,
+    DefinitionRef,
+    Draft,
+    Entry,
+    Intent,
+    Outcome,
+    Result,
+    Reversal,
+    RunId,
+    Sent,
+)
 from crmsync.store import tables as t
 from crmsync.store.audit import applied, export, reading, verify
 from crmsync.store.audit.reading import EVERYTHING, AuditFilter, Count, Head, RunLine, StageMove
-from crmsync.store.audit.reversals import reversals, rivals
+from crmsync.store.audit.reversals import reversals
 from crmsync.store.audit.settling import settle_mirror
 from crmsync.store.audit.verify import Verified
 from crmsync.store.compact import definition_from
@@ -64,15 +76,12 @@ class Trail:
             yield from intents
             last = intents[-1].seq
 
-    def reversals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, int]:
-        """Count how often somebody set back the stage that crmsync had set; contacts without one are absent."""
+    def reversals(
+        self, contacts: Sequence[ContactId], definition: DefinitionRef
+    ) -> Mapping[ContactId, tuple[Reversal, ...]]:
+        """Tell when somebody set back the stage that crmsync had set under this definition; others are absent."""
         with self._database.read() as conn:
-            return reversals(conn, contacts)
-
-    def rivals(self, contacts: Sequence[ContactId]) -> Mapping[ContactId, str]:
-        """Name who set back the stage that crmsync had set last; contacts without a reversal are absent."""
-        with self._database.read() as conn:
-            return rivals(conn, contacts)
+            return reversals(conn, contacts, definition)
 
     def told(self, subject: str, cause: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any] | None]:
         """Return the reasons of the newest findings of that cause, by id; None: erased."""
@@ -85,6 +94,11 @@ class Trail:
                 for id_, reason in conn.execute(query.order_by(a.seq)):
                     found[id_] = None if reason is None else orjson.loads(reason)
         return found
+
+    def sent(self, contact: ContactId, property_name: str, value: str) -> Sent | None:
+        """Return the newest intent to give this property this value, and its outcome; None: there was none."""
+        with self._database.read() as conn:
+            return reading.sent(conn, contact, property_name, value)
 
     def settle(self, outcomes: Sequence[Outcome], run: RunId) -> None:
         """Append an outcome for each intent that still has none, and let the mirror show what was applied."""
@@ -210,7 +224,8 @@ def _intent(row: t.Row) -> Intent:
         step if isinstance(step, int) else 0,
     )
     definition = None if row["definition"] is None else definition_from(row["definition"])
-    return Intent(row["seq"], RunId(row["run"]), change, from_text(row["at"]), definition)
+    at = from_text(str(reason.get("portal_at") or row["at"]))  # see cycle/record.py; erased, or older than it
+    return Intent(row["seq"], RunId(row["run"]), change, at, definition)
 
 
 def _still_open(conn: Connection, seqs: Sequence[int]) -> frozenset[int]:
