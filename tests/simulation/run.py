@@ -36,7 +36,9 @@ def main() -> int:
             faults=sum(simulation.portal.faults.struck.values()), acts=sum(simulation.people.done.values()),
         )  # fmt: skip
         if (seed - given.seed) % _EVERY == _EVERY - 1:
-            print(f"seed {seed} done, {len(failing) + bool(found)} failing so far", file=sys.stderr, flush=True)
+            print(
+                f"seed {seed} done, {len(failing) + bool(found)} failing so far", file=sys.stderr, flush=True
+            )
         if found:
             failing.append(seed)
             print(f"seed {seed}: {len(found)} broken; {simulation.temper}")
