@@ -131,7 +131,13 @@ class App:
             timeout_s=portal.timeout_s,
             app_id=self.store.meta.app_id,
         )
-        gateway = connect(config, monotonic=self.monotonic, sleep=self._wait, utcnow=self.now)
+        gateway = connect(
+            config,
+            monotonic=self.monotonic,
+            sleep=self._wait,
+            utcnow=self.now,
+            may_write=self.store.lease.assure,
+        )
         self._open.callback(gateway.close)
         return gateway
 

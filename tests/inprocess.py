@@ -1,6 +1,6 @@
 """A sandbox portal reached without a socket, on a clock that only moves when somebody waits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -21,11 +21,17 @@ START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 @dataclass
 class FakeTime:
-    """Our monotonic clock and the portal's wall clock, moving together."""
+    """
+    Our monotonic clock and the portal's wall clock, moving together.
+
+    Attributes:
+        meanwhile: what others do while somebody waits.
+    """
 
     wall: ManualClock = field(default_factory=lambda: ManualClock(START))
     elapsed: float = 0.0
     slept: float = 0.0
+    meanwhile: Callable[[], None] = lambda: None
 
     def monotonic(self) -> float:
         return self.elapsed
@@ -33,6 +39,7 @@ class FakeTime:
     def sleep(self, seconds: float) -> None:
         self.slept += seconds
         self.pass_by(seconds)
+        self.meanwhile()
 
     def pass_by(self, seconds: float) -> None:
         self.elapsed += seconds

@@ -26,6 +26,7 @@ from crmsync.portal.ahead import ReadAhead
 from crmsync.portal.associating import read_associations
 from crmsync.portal.client import Client
 from crmsync.portal.config import PortalConfig, Time
+from crmsync.portal.freshness import Freshness
 from crmsync.portal.lookups import Lookups
 from crmsync.portal.readback import ReadBack
 from crmsync.portal.reading import Reader
@@ -49,18 +50,23 @@ class Gateway:
         schema: setup and check-up, see `Schema`.
     """
 
-    def __init__(self, config: PortalConfig, time: Time, wire: HttpWire) -> None:
+    def __init__(
+        self, config: PortalConfig, time: Time, wire: HttpWire, may_write: Callable[[], None]
+    ) -> None:
         self._wire = wire
-        self._transport = Transport(config, time, wire)
+        freshness = Freshness(time.monotonic, may_write)
+        self._transport = Transport(config, time, wire, freshness)
         self._client = Client(self._transport, config.base_url)
         lookups = Lookups(self._client, time)
         snapshots = Snapshots(lookups)
-        self._reader = Reader(self._client, snapshots, ReadAhead(config.read_ahead, time.monotonic))
+        self._reader = Reader(
+            self._client, snapshots, ReadAhead(config.read_ahead, time.monotonic), freshness
+        )
         self._versions = Versions(self._client, config.app_id)
         self._submissions = Submissions(self._client)
         self.schema = Schema(self._client, self._transport.clock, time)
         self._read_back = ReadBack(self._reader, self._versions)
-        self._writer = Writer(self._client, self._reader, self._read_back, self.schema, time)
+        self._writer = Writer(self._client, self._reader, self._read_back, freshness, self.schema, time)
         self._account: Account | None = None
 
     def account(self) -> Account:
@@ -174,12 +180,14 @@ def connect(
     sleep: Callable[[float], None],
     utcnow: Callable[[], datetime],
     session: requests.Session | None = None,
+    may_write: Callable[[], None] = lambda: None,
 ) -> Gateway:
     """
     Build a portal. Sends nothing yet.
 
     Args:
+        may_write: asked before each write leaves; raises when the right to write is somebody else's by now.
         session: with its own adapter mounted, to reach a portal in this process; None: a pooled one.
     """
     time = Time(monotonic, sleep, utcnow)
-    return Gateway(config, time, HttpWire(config, time, session))
+    return Gateway(config, time, HttpWire(config, time, session), may_write)

@@ -39,6 +39,7 @@ class Route:
     Attributes:
         template: the path without ids, for logs, errors and metrics.
         is_read: it changes nothing, so it may be sent again at any time.
+        is_compared: it writes values, which were compared with what the portal shows just before.
         has_results: its answer is an object with a list `results`; anything else is a broken answer.
     """
 
@@ -46,6 +47,7 @@ class Route:
     template: str
     limit: Limit
     is_read: bool
+    is_compared: bool
     has_results: bool
 
 
@@ -70,6 +72,7 @@ def route(method: str, sdk_path: str, version: str) -> Route:
         template="/".join("{id}" if _ID.match(part) else part for part in path.partition("?")[0].split("/")),
         limit=_limit(method, bare),
         is_read=is_read,
+        is_compared=not is_read and bare.startswith("/crm/v3/objects/"),
         has_results=_has_results(method, bare),
     )
 

@@ -12,6 +12,7 @@ from crmsync.portal.ahead import ReadAhead
 from crmsync.portal.associating import read_associations
 from crmsync.portal.batching import Found, read_objects
 from crmsync.portal.client import Client
+from crmsync.portal.freshness import Freshness
 from crmsync.portal.primaries import Primaries
 from crmsync.portal.shapes import Unreadable, a_map, an_id, an_instant, broken_answer, next_after
 from crmsync.portal.snapshots import (
@@ -30,8 +31,9 @@ _ID = "hs_object_id"
 class Reader:
     """Reads one portal."""
 
-    def __init__(self, client: Client, snapshots: Snapshots, ahead: ReadAhead) -> None:
+    def __init__(self, client: Client, snapshots: Snapshots, ahead: ReadAhead, freshness: Freshness) -> None:
         self._ahead = ahead
+        self._freshness = freshness
         self._client = client
         self._snapshots = snapshots
         self._primaries = Primaries()
@@ -91,7 +93,9 @@ class Reader:
     def shown(self, ids: Sequence[str], properties: Sequence[str]) -> Reading:
         """Batch read only these properties of contacts, see `Sink.shown`."""
         needed = [MODIFIED[Kind.CONTACT], *properties]
-        return self._reading(Kind.CONTACT, read_objects(self._client, Kind.CONTACT, ids, needed), properties)
+        found = read_objects(self._client, Kind.CONTACT, ids, needed)
+        self._freshness.looked()
+        return self._reading(Kind.CONTACT, found, properties)
 
     def _page(
         self,

@@ -16,10 +16,11 @@ import structlog
 import tenacity
 
 from crmsync.errors import PortalError, RateLimited
-from crmsync.portal.budget import Budget
+from crmsync.portal.budget import Budget, Ticket
 from crmsync.portal.clock import PortalClock
 from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.faults import Again, Fault, broken, refusal, unreached
+from crmsync.portal.freshness import Freshness
 from crmsync.portal.paths import Route, route
 from crmsync.portal.traffic import Traffic
 from crmsync.portal.wire import Broken, Exchange, NotSent
@@ -76,12 +77,20 @@ class _Sending:
 
 
 class Transport:
-    """Stands in the SDK's ApiClient as `rest_client`; one for all its API objects and all threads."""
+    """
+    Stands in the SDK's ApiClient as `rest_client`; one for all its API objects and all threads.
 
-    def __init__(self, config: PortalConfig, time: Time, wire: Wire) -> None:
+    Args:
+        freshness: asked before each write of values; None: whoever sends one looks after that itself.
+    """
+
+    def __init__(
+        self, config: PortalConfig, time: Time, wire: Wire, freshness: Freshness | None = None
+    ) -> None:
         self._config = config
         self._time = time
         self._wire = wire
+        self._freshness = freshness
         self._base = config.base_url.rstrip("/")
         self.traffic = Traffic()
         self.clock = PortalClock(time)
@@ -155,8 +164,9 @@ class Transport:
                 return waited_s + (_fault(state).wait_s or 0) > self._config.patience_s
 
     def _once(self, sending: _Sending) -> Answer:
-        """One exchange. *Raises* _TryAgain, PortalError."""
+        """One exchange. *Raises* _TryAgain, PortalError; Stale for a write that waited too long."""
         ticket = self.budget.acquire(sending.route.limit)
+        self._let_go(sending, ticket)
         began = self._time.monotonic()
         exchange: Exchange | None = None
         try:
@@ -169,6 +179,18 @@ class Transport:
             self.budget.answered(ticket, None if exchange is None else exchange.headers)
             self._note(sending, exchange, began)
         return self._judge(sending, exchange)
+
+    def _let_go(self, sending: _Sending, ticket: Ticket) -> None:
+        """Look once more, after all waiting, whether a write of values may still leave."""
+        if self._freshness is None:
+            return
+        self._freshness.note_sent()
+        if sending.route.is_compared:
+            try:
+                self._freshness.check()
+            except BaseException:
+                self.budget.answered(ticket, None)
+                raise
 
     def _judge(self, sending: _Sending, exchange: Exchange) -> Answer:
         if not 200 <= exchange.status < 300:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crmsync.errors import PortalError, Rejected, Unavailable
-from crmsync.model import STAGE, ContactId, Fate, Intent, Kind, Outcome, Reading, Result, Seen
+from crmsync.model import STAGE, ContactId, Fate, Intent, Kind, Outcome, Reading, Result, Seen, Snapshot
 from crmsync.portal.answering import Shown, Written, read_written
 from crmsync.portal.batching import in_batches
 from crmsync.portal.client import Client
 from crmsync.portal.config import Time
 from crmsync.portal.faults import AnswerLost, Refused
+from crmsync.portal.freshness import Freshness, Stale
 from crmsync.portal.owned import means_the_same
 from crmsync.portal.readback import ReadBack
 from crmsync.portal.reading import Reader
@@ -25,6 +26,8 @@ from crmsync.portal.schema import Schema
 WRITE_AT_ONCE = 100
 _PAUSE_AFTER_LOSS_S = 2.0
 _MOST_LOSSES = 3
+_MOST_WAITS = 10
+_CHANGED = "It changed, or could no longer be read, while the write had to wait."
 _SYSTEMIC = {
     "PROPERTY_DOESNT_EXIST": "HubSpot has no such property; run `crmsync setup`",
     "READ_ONLY_VALUE": "HubSpot made this property read-only",
@@ -57,21 +60,29 @@ class Input:
 
 @dataclass(slots=True)
 class _Batch:
-    """Inputs to send together. `losses`: how often their answer was lost."""
+    """Inputs to send together. `losses`: how often their answer was lost; `waits`: how often they were held back."""
 
     inputs: Sequence[Input]
     losses: int = 0
+    waits: int = 0
 
 
 class Writer:
     """Writes to one portal."""
 
-    def __init__(
-        self, client: Client, reader: Reader, read_back: ReadBack, schema: Schema, time: Time
+    def __init__(  # noqa: PLR0917 - the parts of an edge, wired once in gateway.py
+        self,
+        client: Client,
+        reader: Reader,
+        read_back: ReadBack,
+        freshness: Freshness,
+        schema: Schema,
+        time: Time,
     ) -> None:
         self._client = client
         self._reader = reader
         self._back = read_back
+        self._freshness = freshness
         self._schema = schema
         self._time = time
 
@@ -79,6 +90,7 @@ class Writer:
         """Send them, see `Sink.update`."""
         if not intents:
             return
+        self._freshness.begin()
         barred = self._known_problems()
         contacts = frozenset(one.change.contact for one in intents)
         unfinished: set[ContactId] = set()
@@ -124,6 +136,8 @@ class Writer:
             try:
                 answer = self._client.batch_update(Kind.CONTACT.value, [one.body() for one in batch.inputs])
                 written = _readable(answer.json)
+            except Stale:
+                yield from self._compared_again(batch, pending)
             except Refused as error:
                 yield from self._refused(batch, error, barred, pending)
             except Rejected as error:
@@ -132,6 +146,33 @@ class Writer:
                 yield from self._lost(batch, error, pending)
             else:
                 yield from self._answered(batch, written, barred, pending, contacts)
+
+    def _compared_again(self, batch: _Batch, pending: list[_Batch]) -> Iterator[Outcome]:
+        """Nothing was sent: it had to wait, and people do not. Set aside what somebody has changed meanwhile."""
+        batch.waits += 1
+        try:
+            if batch.waits > _MOST_WAITS:
+                raise Unavailable(
+                    f"A write had to wait {_MOST_WAITS} times; it is tried again in the next cycle."
+                )
+            reading = self._read_back(batch.inputs)
+        except PortalError as error:
+            if batch.losses:  # an earlier try may have arrived
+                yield from _all(batch.inputs, Result.OPEN, error.message)
+            raise
+        changed = {
+            intent.seq
+            for one in batch.inputs
+            for intent in one.intents
+            if not _is_as_before(intent, reading.snapshots.get(one.contact))
+        }
+        for one in batch.inputs:
+            yield from _each(
+                (intent for intent in one.intents if intent.seq in changed), Result.ABANDONED, _CHANGED
+            )
+        seqs = {intent.seq for one in batch.inputs for intent in one.intents} - changed
+        batch.inputs = [kept for one in batch.inputs if (kept := _only(one, seqs)) is not None]
+        pending.append(batch)
 
     def _refused(
         self, batch: _Batch, error: Refused, barred: dict[str, str], pending: list[_Batch]
@@ -252,6 +293,9 @@ class Writer:
         except AnswerLost as error:
             yield from _all([one], Result.OPEN, error.message, one.contact)
             return
+        except Stale:
+            yield from _all([one], Result.ABANDONED, _CHANGED, one.contact)
+            return
         for intent, shown in _told(one, written):
             if shown is None:
                 yield Outcome(intent, Result.OPEN, "HubSpot's answer does not show the value.", one.contact)
@@ -302,6 +346,13 @@ def _barred(one: Input, barred: Mapping[str, str]) -> Iterator[Outcome]:
 def _without(one: Input, barred: Mapping[str, str]) -> Input | None:
     kept = tuple(intent for intent in one.intents if intent.change.property not in barred)
     return replace(one, intents=kept) if kept else None
+
+
+def _is_as_before(intent: Intent, snapshot: Snapshot | None) -> bool:
+    change = intent.change
+    if snapshot is None or snapshot.id != change.contact:
+        return False
+    return means_the_same(change.property, snapshot.properties.get(change.property), change.before)
 
 
 def _only(one: Input, seqs: Container[int]) -> Input | None:

@@ -108,6 +108,12 @@ class Lease:
         with self._database.write() as conn:
             self._extend(conn)
 
+    def assure(self) -> None:
+        """*Raises* LeaseLost when somebody took it over since; nothing happens when it was never taken."""
+        if self._epoch is not None:
+            with self._database.write():
+                pass  # every write transaction begins with `check`
+
     def release(self) -> None:
         """Give the lease back, so that the next process need not wait; nothing happens when it is not ours."""
         if self._epoch is None:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from crmsync.errors import RateLimited, Unauthorized, Unavailable
+from crmsync.errors import LeaseLost, RateLimited, Unauthorized, Unavailable
 from crmsync.model import STAGE, ContactId, Outcome, Own, Result
-from crmsync.portal.config import Time
 from crmsync.sandbox import Request
 from crmsync.sandbox.control import Controlled
 from tests.served import VERSIONS, Served, a_change, an_intent, served
@@ -353,20 +352,10 @@ def test_g2_a_write_that_had_no_effect_is_sent_once_more(both: Served, fault: st
 
 
 @pytest.mark.parametrize("fault", [*BEFORE_THE_EFFECT, *AFTER_THE_EFFECT])
-def test_g4_what_a_person_changed_behind_a_lost_answer_is_not_overwritten(
-    both: Served, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_g4_what_a_person_changed_behind_a_lost_answer_is_not_overwritten(both: Served, fault: str) -> None:
     (contact,) = contacts(both, 1)
     both.sandbox.arm(fault, path=BATCH)
-    sleep = both.time.sleep
-
-    def a_person_is_faster(seconds: float) -> None:
-        sleep(seconds)
-        both.sandbox.edits.human(contact, {STAGE: "salesqualifiedlead"})
-
-    monkeypatch.setattr(
-        both.gateway._writer, "_time", Time(both.time.monotonic, a_person_is_faster, both.time.wall)
-    )
+    both.time.meanwhile = lambda: both.sandbox.edits.human(contact, {STAGE: "salesqualifiedlead"})
 
     outcome = the(both.update(a_change(contact, STAGE, "lead", before="subscriber")))
 
@@ -378,20 +367,12 @@ def test_g4_what_a_person_changed_behind_a_lost_answer_is_not_overwritten(
 @pytest.mark.parametrize("fault", AFTER_THE_EFFECT)
 @pytest.mark.parametrize("choice", ["subscriber", "salesqualifiedlead"])
 def test_g4_a_person_who_answers_to_a_write_whose_answer_was_lost_is_not_overwritten(
-    both: Served, fault: str, choice: str, monkeypatch: pytest.MonkeyPatch
+    both: Served, fault: str, choice: str
 ) -> None:
     (contact,) = contacts(both, 1)
     both.update(a_change(contact, Own.GRADE, "A1"))  # our own app is known from here on
     both.sandbox.arm(fault, path=BATCH)
-    sleep = both.time.sleep
-
-    def a_person_sets_it_back(seconds: float) -> None:
-        sleep(seconds)
-        both.sandbox.edits.human(contact, {STAGE: choice})
-
-    monkeypatch.setattr(
-        both.gateway._writer, "_time", Time(both.time.monotonic, a_person_sets_it_back, both.time.wall)
-    )
+    both.time.meanwhile = lambda: both.sandbox.edits.human(contact, {STAGE: choice})
 
     outcome = the(both.update(a_change(contact, STAGE, "lead", before="subscriber")))
 
@@ -462,6 +443,65 @@ def test_a_refusal_before_the_effect_only_takes_time(both: Served, fault: str) -
     both.sandbox.arm(fault, path=BATCH)
 
     assert results(both.update(*(a_change(one, Own.FIT, "30") for one in ids))) == {Result.APPLIED: 3}
+
+
+# --- a write that has to wait ------------------------------------------------------------------------------------
+
+WAITS = ["423", "burst", "unknown_429"]
+
+
+@pytest.mark.parametrize("fault", WAITS)
+def test_g4_what_a_person_changed_while_a_write_had_to_wait_is_not_overwritten(
+    both: Served, fault: str
+) -> None:
+    theirs, untouched = contacts(both, 2)
+    both.sandbox.arm(fault, path=BATCH)
+    both.time.meanwhile = lambda: both.sandbox.edits.human(theirs, {STAGE: "salesqualifiedlead"})
+
+    outcomes = both.update(
+        *(a_change(one, STAGE, "lead", before="subscriber") for one in (theirs, untouched)),
+    )
+
+    assert {one.intent.change.contact: one.result for one in outcomes} == {
+        theirs: Result.ABANDONED,
+        untouched: Result.APPLIED,
+    }
+    assert both.sees(theirs, STAGE) == "salesqualifiedlead"
+    assert both.sees(untouched, STAGE) == "lead"
+
+
+def test_g4_a_process_that_stood_still_between_comparing_and_writing_compares_again(both: Served) -> None:
+    (contact,) = contacts(both, 1)
+    both.gateway.shown([contact], [STAGE])
+    both.time.pass_by(60)  # SIGSTOP, a suspended laptop, a swapping machine
+    both.sandbox.edits.human(contact, {STAGE: "salesqualifiedlead"})
+
+    outcome = the(both.update(a_change(contact, STAGE, "lead", before="subscriber")))
+
+    assert outcome.result is Result.ABANDONED
+    assert both.sees(contact, STAGE) == "salesqualifiedlead"
+
+
+def test_a_write_that_waits_every_time_is_given_up_for_this_cycle(both: Served) -> None:
+    (contact,) = contacts(both, 1)
+    both.sandbox.arm("423", path=BATCH, count=None)
+
+    with pytest.raises(Unavailable):
+        both.update(a_change(contact, Own.FIT, "30"))
+    assert both.sees(contact, Own.FIT) is None
+
+
+def test_g11_a_write_does_not_leave_once_the_right_to_write_is_somebody_elses(both: Served) -> None:
+    (contact,) = contacts(both, 1)
+
+    def taken_over() -> None:
+        raise LeaseLost("taken over by another process")
+
+    both.gateway._writer._freshness._may_write = taken_over
+
+    with pytest.raises(LeaseLost):
+        both.update(a_change(contact, Own.FIT, "30"))
+    assert updates(both) == 0
 
 
 # --- who we are --------------------------------------------------------------------------------------------------

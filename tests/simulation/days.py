@@ -105,7 +105,7 @@ class Simulation:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         self.temper = self.temper or Temper.drawn(self.rng)
-        self.time = FakeTime()
+        self.time = FakeTime(meanwhile=self._in_between)
         lag = Lag(3_000, self.temper.tail_s * 1_000, 0.05 if self.temper.tail_s else 0.0)
         self.portal = Portal(Options(seed=self.seed, lag=lag), self.time.wall)
         fill(self.portal, self.temper.contacts, 3 * self.temper.contacts)
@@ -282,7 +282,12 @@ class Simulation:
         session.mount(BASE_URL, road)
         config = PortalConfig(BASE_URL, self.portal.token, app_id=store.meta.app_id)
         return connect(
-            config, session=session, monotonic=self.time.monotonic, sleep=self._sleep, utcnow=self._now
+            config,
+            session=session,
+            monotonic=self.time.monotonic,
+            sleep=self._sleep,
+            utcnow=self._now,
+            may_write=store.lease.assure,
         )
 
     def _settings(self) -> Settings:

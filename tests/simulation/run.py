@@ -27,7 +27,7 @@ def main() -> int:
         "--contact", default="", help="tell the life of this contact, as trail and portal have it"
     )
     given = parser.parse_args()
-    failing, totals, began = [], Counter[str](), time.perf_counter()
+    failing, totals, began = list[int](), Counter[str](), time.perf_counter()
     for seed in range(given.seed, given.seed + given.seeds):
         simulation, found = simulate(seed, given.days, verbose=given.verbose, contact=given.contact)
         totals.update(
