@@ -168,8 +168,22 @@ def test_an_event_that_matches_two_names_counts_once() -> None:
     assert engagement("event: [any, price], points: 5", record) == 5.0
 
 
-def test_nothing_times_a_negative_is_plain_zero() -> None:
-    assert str(engagement("event: visit, points: -5", {})) == "0.0"
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        pytest.param("event: visit, points: -5, cap: 5", id="nothing times a negative"),
+        pytest.param("event: visit, points: -1, half_life: 1d", id="a negative that has all but decayed"),
+        pytest.param("when: {all: []}, points: -0.0000001", id="a negative too small to report"),
+    ],
+)
+def test_nothing_is_reported_as_a_negative_zero(criterion: str) -> None:
+    evaluator = compiled(engagement=f"{{groups: {{g: {{criteria: [{{id: c, {criterion}}}]}}}}}}")
+    long_ago = visits("2026-10-01") if "half_life" in criterion else {}
+    two = [parse_record(json.dumps({"id": i, **long_ago})) for i in "12"]  # one row takes another way
+
+    for made in evaluator.evaluate(two, NOW):
+        scores = [made.engagement, *made.groups.values(), *made.points.values()]
+        assert [str(score) for score in scores] == ["0.0"] * 3
 
 
 def test_an_extra_condition_gives_nothing_unless_it_is_true() -> None:
@@ -486,3 +500,16 @@ def test_examples_are_judged_like_contacts() -> None:
     assert (one.id, one.stage, one.target, one.engagement) == ("one", "lead", "lead", 11.0)
     assert (two.id, two.stage, two.target, two.points) == ("two", None, None, {"c": 1.0, "p": 0.0})
     assert evaluation_json(two)["evidence"] == {"count": 0, "satisfied": False, "missing": []}
+
+
+def test_without_stages_there_are_scores_and_nobody_is_moved() -> None:
+    scores_only = Evaluator(
+        load('{definition: {id: s, version: "1"}, fit: {criteria: [{id: c, points: 5, when: {all: []}}]}}')
+    )
+
+    nowhere, somewhere = scores_only.evaluate(
+        [parse_record('{"id": "1"}'), parse_record('{"id": "2", "contact": {"lifecyclestage": "lead"}}')], NOW
+    )
+
+    assert (nowhere.fit, nowhere.code, nowhere.outcome) == (5.0, "kept", "nurture")
+    assert (somewhere.fit, somewhere.code, somewhere.target) == (5.0, "unknown_stage", None)

@@ -218,6 +218,10 @@ def test_counters_and_dates_name_the_properties_they_watch() -> None:
             {"stages": "{order: [lead, x], human_only: [x], rules: {x: {}}}"},
             "stages.rules.x: `x` is in `human_only`; such a stage has no rule",
         ),
+        (
+            {"stages": "{order: [lead, x], human_only: [X], rules: {x: {}}}"},
+            "stages.rules.x: `x` is in `human_only`; such a stage has no rule",
+        ),
         ({"stages": "{order: [lead, Lead], rules: {}}"}, "stages.order[1]: `Lead` stands twice"),
         ({"stages": "{rules: {}}"}, "stages: `order` is missing"),
         (
@@ -313,3 +317,15 @@ def test_odd_but_sound_conditions_are_fine(condition: str) -> None:
 def test_a_file_that_is_not_there_is_a_definition_error(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match=r"missing\.yaml:1:1: cannot be read: No such file"):
         load(tmp_path / "missing.yaml")
+
+
+def test_only_the_head_is_required() -> None:
+    loaded = load('definition: {id: scores-only, version: "1"}')
+
+    assert loaded.stages.order == ()
+
+
+def test_levels_are_integers_of_either_sign() -> None:
+    loaded = load(text(engagement="{levels: {-1: 10}}"))
+
+    assert loaded.engagement.levels[0].name == "-1"

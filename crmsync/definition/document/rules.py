@@ -109,8 +109,9 @@ def _rules(
     place: Place, order: tuple[str, ...], human_only: tuple[str, ...], scores: Scores
 ) -> dict[str, Rule]:
     rules = {}
+    people = {fold(stage) for stage in human_only}
     for stage, child in place.entries().items():
-        if stage in human_only:
+        if fold(stage) in people:
             place.key_problem(stage, f"`{stage}` is in `human_only`; such a stage has no rule")
         elif stage not in order:
             known = listed(order)

@@ -1,5 +1,6 @@
 """Fit, engagement, evidence and disqualify -> nouns: everything that looks at facts and events only."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -27,6 +28,7 @@ from crmsync.definition.nouns import (
     Veto,
 )
 
+_INTEGER = re.compile(r"-?[0-9]{1,9}")
 VETO_CLASSES = ("fit", "data", "timing")
 _KINDS = {
     "event": ("id", "event", "points", "within", "half_life", "cap", "when", "name", "why"),
@@ -104,7 +106,7 @@ def _bands(place: Place, *, is_tier: bool) -> tuple[Band, ...]:
 def _check_band_name(name: str, place: Place, *, is_tier: bool) -> None:
     if is_tier and not (len(name) == 1 and name.isascii() and name.isupper()):
         place.key_problem(name, f"tier `{name}` must be a single capital letter")
-    if not is_tier and not (name.isascii() and name.isdecimal() and len(name) < 10):
+    if not is_tier and not _INTEGER.fullmatch(name):
         place.key_problem(name, f"level `{name}` must be an integer")
 
 

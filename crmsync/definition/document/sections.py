@@ -101,7 +101,7 @@ class Sections:
 
 def read_sections(root: Place) -> Sections | None:
     """Return the sections; whatever does not fit was reported to the root's reports."""
-    keys = root.keys(*SECTIONS, required=("definition", "stages"))
+    keys = root.keys(*SECTIONS, required=("definition",))
     definition_id, version, terms = read_head(keys.get("definition", _empty(root)))
     facts = read_facts(keys["facts"]) if "facts" in keys else {}
     events = read_events(keys["events"]) if "events" in keys else {}

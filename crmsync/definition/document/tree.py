@@ -178,13 +178,11 @@ def _root(text: str, reports: Reports) -> MapNode | None:
     except YAMLError as error:
         raise Unreadable(_place(text, error), f"not YAML: {_first_line(error)}") from error
     if composer.root is None:
-        reports.add(
-            Position(1, 1), "", "the file is empty; a mapping with `definition:` and `stages:` is required"
-        )
+        reports.add(Position(1, 1), "", "the file is empty; a mapping with `definition:` is required")
         return None
     if isinstance(composer.root, MapNode):
         return composer.root
-    reports.add(composer.root.at, "", "the file must be a mapping with `definition:` and `stages:`")
+    reports.add(composer.root.at, "", "the file must be a mapping with `definition:`")
     return None
 
 

@@ -56,8 +56,9 @@ def limited(score: nw.Expr, limits: Range | None) -> nw.Expr:
 
 
 def rounded(score: nw.Expr) -> nw.Expr:
-    """Return what is tested and reported; adding zero turns -0 into 0."""
-    return score.round(6) + 0.0
+    """Return what is tested and reported, -0 as 0. Adding zero would not do: Polars skips that."""
+    near = score.round(6)
+    return nw.when(near == 0.0).then(ZERO).otherwise(near)
 
 
 # --- events

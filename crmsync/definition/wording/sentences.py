@@ -116,6 +116,9 @@ def on(at: datetime | None) -> str:
 
 def _stages(definition: Definition) -> Iterator[Line]:
     stages = definition.stages
+    if not stages.order:
+        yield Line("Nobody is moved: there are no stages, only scores.")
+        return
     yield Line(f"The way up: {', '.join(map(stage_label, stages.order))}.")
     for rule in stages.rules:
         yield from _rule(rule, definition)
