@@ -52,7 +52,8 @@ class Route:
 
 
 def translated(sdk_path: str, version: str) -> str:
-    """Give a path of the SDK as the API version spells it."""
+    """Give a path of the SDK as the API version spells it, and without the slash that the SDK puts after some."""
+    sdk_path = sdk_path.rstrip("/")
     if version == "v3":
         return sdk_path
     column = VERSIONS.index(version) - 1
