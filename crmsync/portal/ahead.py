@@ -157,12 +157,18 @@ def _within(page: Page, one: Range) -> tuple[Page, Range | None]:
 
 
 def _ascends(page: Page, after: str | None) -> bool:
-    """Whether a page lies between its start and the next one, in the order of ids."""
+    """
+    Whether a page lies between its start and the next one, in the order of ids.
+
+    The next one must start beyond the last id shown: where `after` is the last id instead, or a number that only
+    looks like one, a range entered at an id would leave that id out.
+    """
     ids = [int(one.id) for one in page.snapshots]
     first = int(after) if after is not None and after.isdecimal() else 0
-    last = int(page.after) if page.after is not None and page.after.isdecimal() else None
-    bounds = [first, *ids, *([last] if last is not None else [])]
-    return all(one <= other for one, other in pairwise(bounds)) and len(set(ids)) == len(ids)
+    following = [int(page.after)] if page.after is not None and page.after.isdecimal() else []
+    return min(ids, default=first) >= first and all(
+        one < other for one, other in pairwise([*ids, *following])
+    )
 
 
 def _start(after: str) -> int:

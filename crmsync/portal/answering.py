@@ -6,6 +6,7 @@ from typing import Any
 
 from crmsync.portal.batching import errors_of
 from crmsync.portal.faults import context_texts, paired_problems, problem_words, sentence
+from crmsync.portal.owned import as_written
 from crmsync.portal.shapes import Unreadable, a_map, a_text, an_id
 
 
@@ -73,7 +74,7 @@ def _readable(raw: object) -> Mapping[str, str | None]:
     found: dict[str, str | None] = {}
     for name, value in a_map(raw, "its properties").items():
         try:
-            found[name] = a_text(value, "a value")
+            found[name] = as_written(name, a_text(value, "a value"))
         except Unreadable:
             continue
     return found

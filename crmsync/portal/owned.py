@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from crmsync.model import Own
-from crmsync.portal.shapes import a_number, an_instant
+from crmsync.portal.shapes import an_instant
 
 GROUP = "crmsync"
 GROUP_LABEL = "CRM Sync"
@@ -71,26 +72,51 @@ OWNED = (
     _instant(Own.SLA_DUE_AT, "CRM Sync follow-up due at", "When sales promised the first touch."),
 )
 
+_MOST_DIGITS = 15  # no score has more; a hostile exponent would be spelt out
 _TYPES = {one.name: one.type for one in OWNED}
 
 
+def as_written(property_name: str, text: str | None) -> str | None:
+    """
+    Spell a property's text as crmsync writes it, whatever spelling the portal answers with.
+
+    A number may come as "30.0" or "3E1" and an instant as epoch milliseconds, and not the same from every endpoint;
+    two spellings of a value must not look like somebody's change. What is neither stays as it is.
+    """
+    if not text:
+        return text
+    match _TYPES.get(property_name):
+        case "number":
+            return _plain_number(text)
+        case "datetime":
+            at = an_instant(text)
+            return (
+                text if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+            )
+        case _:
+            return text
+
+
 def means_the_same(property_name: str, one: str | None, other: str | None) -> bool:
-    """Compare two texts of a property by meaning: "30" is "30.0", epoch milliseconds are the same ISO instant."""
+    """Compare two texts of a property by meaning; of texts, what surrounds them does not count."""
     if (one or "") == (other or ""):
         return True
     if not one or not other:
         return False
-    match _TYPES.get(property_name):
-        case "number":
-            number = a_number(one)
-            return number is not None and number == a_number(other)
-        case "datetime":
-            instant = an_instant(one)
-            return instant is not None and instant == an_instant(other)
-        case "string":
-            return _unwrapped(one) == _unwrapped(other)
-        case _:
-            return False
+    if _TYPES.get(property_name) == "string":
+        return _unwrapped(one) == _unwrapped(other)
+    return as_written(property_name, one) == as_written(property_name, other)
+
+
+def _plain_number(text: str) -> str:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return text
+    whole = number.to_integral_value()
+    return str(int(whole)) if number == whole else f"{number.normalize():f}"
 
 
 def _unwrapped(text: str) -> str:

@@ -63,13 +63,13 @@ class Schema:
         """Ask which portal this is, and let the clock know its time zone."""
         answer = self._client.account().json
         match answer:
-            case {"portalId": int() as portal_id} if portal_id > 0:
-                pass
+            case {"portalId": int() | str() as said} if str(said).isdecimal() and int(said) > 0:
+                portal_id = str(int(said))
             case _:
                 raise broken_answer("the account details cannot be read")
         self._clock.zone = _zone(answer.get("timeZone"))
         kind = answer.get("accountType")
-        return Account(str(portal_id), self._clock.zone, kind if isinstance(kind, str) else "")
+        return Account(portal_id, self._clock.zone, kind if isinstance(kind, str) else "")
 
     def definitions(self, kind: Kind, *, archived: bool = False) -> Mapping[str, Definition]:
         """List a kind's properties by name."""

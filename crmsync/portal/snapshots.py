@@ -7,6 +7,7 @@ from typing import Any
 from crmsync.model import STAGE, Association, Deal, Event, Kind, Snapshot
 from crmsync.portal.batching import MERGED
 from crmsync.portal.lookups import Lookups
+from crmsync.portal.owned import as_written
 from crmsync.portal.shapes import EPOCH, Unreadable, a_map, a_number, a_text, an_id, an_instant, ids_joined
 
 MODIFIED = {kind: "lastmodifieddate" if kind is Kind.CONTACT else "hs_lastmodifieddate" for kind in Kind}
@@ -77,7 +78,7 @@ class Snapshots:
             kind=kind,
             id=object_id,
             modified_at=_modified_at(kind, values, found),
-            properties={name: values[name] for name in properties if name in values},
+            properties={name: as_written(name, values[name]) for name in properties if name in values},
             archived=found.get("archived") is True,
             emails=_emails(values) if kind is Kind.CONTACT else (),
             stage_entered_at=_stage_entered_at(values) if kind is Kind.CONTACT else None,

@@ -30,18 +30,23 @@ class Submissions:
         while True:
             answer = self._client.forms(form_types=FORM_TYPES, after=after).json
             for raw in answer["results"]:
-                form = _form(raw)
-                found[form.id] = form
+                if not _is_for_comments(raw):
+                    form = _form(raw)
+                    found[form.id] = form
             after = next_after(answer.get("paging"), after)
             if after is None:
                 return tuple(found.values())
 
     def page(self, form: Form, after: str | None) -> SubmissionPage:
-        """Read up to 50, see `Portal.submissions`; a form type whose submissions are not given out has none."""
+        """
+        Read up to 50, see `Portal.submissions`.
+
+        A form type whose submissions are not given out has none, and neither has a form deleted since it was listed.
+        """
         try:
             answer = self._client.submissions(form.id, after).json
         except Rejected as error:
-            if _NOT_GIVEN_OUT in f"{error.category} {error.message}":
+            if error.status == 404 or _NOT_GIVEN_OUT in f"{error.category} {error.message}":
                 return SubmissionPage((), None)
             raise
         seen: Counter[str] = Counter()
@@ -49,10 +54,16 @@ class Submissions:
         return SubmissionPage(found, next_after(answer.get("paging"), after))
 
 
+def _is_for_comments(raw: object) -> bool:
+    """Not asked for, but a portal may list it all the same."""
+    return isinstance(raw, dict) and raw.get("formType") == "blog_comment"
+
+
 def _form(raw: object) -> Form:
     match raw:
-        case {"id": str() as form_id, "name": str() as name} if form_id.isascii() and "/" not in form_id:
-            return Form(form_id, name)
+        case {"id": str() as form_id, **more} if form_id.isascii() and "/" not in form_id:
+            name = more.get("name")
+            return Form(form_id, name if isinstance(name, str) else "")
         case _:
             raise broken_answer("a form cannot be read")
 

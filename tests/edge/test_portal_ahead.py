@@ -1,7 +1,7 @@
 """A long list read in several parts side by side: everyone once, resumable anywhere, hardly a request more."""
 
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -162,6 +162,31 @@ def test_g7_a_list_in_another_order_is_never_cut() -> None:
                 break
 
     assert sorted(found) == list(range(4_001, 10_001))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param(1, id="after is an offset, or the last id"), pytest.param(777, id="after is the last id")],
+)
+def test_g7_a_list_that_goes_on_after_the_last_id_is_never_cut(first: int) -> None:
+    ids = range(first, first + 9_000)
+
+    def read(after: str | None) -> Page:
+        start = bisect_right(ids, int(after)) if after is not None else 0
+        page = ids[start : start + 100]
+        rest = str(page[-1]) if start + 100 < len(ids) else None
+        return Page(tuple(Snapshot(Kind.CALL, str(one), START) for one in page), rest)
+
+    found: list[int] = []
+    after: str | None = None
+    with closing(ReadAhead(4, FakeTime().monotonic)) as ahead:
+        while True:
+            page = ahead.page("calls", after, read, ALongList(ids))
+            found += [int(one.id) for one in page.snapshots]
+            if (after := page.after) is None:
+                break
+
+    assert found == list(ids)
 
 
 def test_g7_a_list_that_falls_out_of_order_is_not_cut_short() -> None:

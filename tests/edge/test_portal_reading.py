@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from crmsync.errors import Unavailable
-from crmsync.model import Association, ContactId, Deal, Kind, Snapshot
+from crmsync.model import Association, ContactId, Deal, Kind, Own, Snapshot
 from crmsync.portal.config import Time
 from tests.served import VERSIONS, Served, served
 
@@ -494,16 +494,71 @@ def test_a_submission_has_the_same_id_at_every_reading_even_if_hubspot_gives_non
     assert len(set(before)) == 3
 
 
-def test_a_form_whose_submissions_are_not_given_out_has_none(both: Served) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(400, {"category": "FORM_TYPE_NOT_ALLOWED", "message": ""}, id="as its category"),
+        pytest.param(400, {"errorType": "FORM_TYPE_NOT_ALLOWED"}, id="as its type"),
+        pytest.param(
+            400,
+            {"category": "VALIDATION_ERROR", "message": "FORM_TYPE_NOT_ALLOWED: not for blog_comment"},
+            id="in its sentence",
+        ),
+        pytest.param(404, {"message": "resource not found"}, id="deleted since it was listed"),
+    ],
+)
+def test_a_form_whose_submissions_are_not_given_out_has_none(
+    both: Served, status: int, body: dict[str, str]
+) -> None:
     (form, *_) = both.gateway.forms()
-    both.sandbox.arm(
-        "replace",
-        path="*/submissions/*",
-        status=400,
-        body='{"category": "FORM_TYPE_NOT_ALLOWED", "message": ""}',
-    )
+    both.sandbox.arm("replace", path="*/submissions/*", status=status, body=json.dumps(body))
 
     assert both.gateway.submissions(form, None).submissions == ()
+
+
+def test_a_form_for_comments_is_left_out_and_one_without_a_name_is_not(both: Served) -> None:
+    listed = [
+        {"id": "a", "name": "Blog", "formType": "blog_comment"},
+        {"id": "b", "name": None, "formType": "hubspot"},
+        {"id": "c", "name": "Demo"},
+    ]
+    both.sandbox.arm("replace", path="*/v3/forms*", body=json.dumps({"results": listed}))
+
+    assert [(one.id, one.name) for one in both.gateway.forms()] == [("b", ""), ("c", "Demo")]
+
+
+# --- spelling ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "read"),
+    [
+        (Own.FIT, "30.0", "30"),
+        (Own.FIT, "1E2", "100"),
+        (Own.FIT, "-0.50", "-0.5"),
+        (Own.FIT, "0.0", "0"),
+        (Own.FIT, "1E999999999", "1E999999999"),
+        (Own.FIT, "thirty", "thirty"),
+        (Own.FIT, "NaN", "NaN"),
+        (Own.EVALUATED_AT, "1795348800000", "2026-11-22T12:00:00.000Z"),
+        (Own.SLA_DUE_AT, "2026-11-22T13:00:00+01:00", "2026-11-22T12:00:00.000Z"),
+        (Own.SLA_DUE_AT, "soon", "soon"),
+        (Own.REASON, "30.0", "30.0"),
+        ("numberofemployees", "30.0", "30.0"),
+        (Own.GRADE, "", None),
+    ],
+)
+def test_g5_a_property_of_ours_is_read_as_it_is_written_however_the_portal_spells_it(
+    both: Served, name: str, text: str, read: str | None
+) -> None:
+    contact = both.create(email="a@acme.example")
+    raw = {"id": contact, "properties": {name: text}, "updatedAt": "2026-11-20T09:00:00Z"}
+    both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
+    both.sandbox.arm("replace", path="*/batch/read", body=json.dumps({"results": [raw]}))
+
+    shown = both.gateway.read(Kind.CONTACT, [contact], properties=[name])
+
+    assert shown.snapshots[contact].properties == {name: read}
 
 
 # --- bad answers -------------------------------------------------------------------------------------------------

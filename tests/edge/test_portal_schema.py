@@ -145,6 +145,12 @@ def test_the_account_tells_its_id_and_its_midnight(each: Served) -> None:
     assert each.requests() == 1
 
 
+def test_an_account_id_may_be_a_text(both: Served) -> None:
+    both.sandbox.arm("replace", path="*/details", body='{"portalId": "148001", "timeZone": "US/Eastern"}')
+
+    assert both.gateway.account().portal_id == "148001"
+
+
 def test_what_a_definition_needs_and_the_portal_lacks_is_listed(both: Served) -> None:
     needed = {Kind.CONTACT: ("country", "no_such"), Kind.COMPANY: ("industry", "nor_this")}
 
