@@ -72,6 +72,7 @@ class _Sending:
     headers: Mapping[str, str]
     body: bytes | None
     started: float
+    carries_values: bool
     failures: int = 0
     tries: int = 0
 
@@ -118,6 +119,7 @@ class Transport:
             {"Accept": "application/json", "Content-Type": "application/json", **_own(headers or {})},
             None if body is None else orjson.dumps(body),
             self._time.monotonic(),
+            where.is_compared and body != {"inputs": []},  # which only asks whether we may write
         )
         try:
             return self._retrying(sending)(self._once, sending)
@@ -185,7 +187,7 @@ class Transport:
         if self._freshness is None:
             return
         self._freshness.note_sent()
-        if sending.route.is_compared:
+        if sending.carries_values:
             try:
                 self._freshness.check()
             except BaseException:
