@@ -3,35 +3,25 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 from crmsync.clock import utcnow
-from crmsync.cycle.agenda import Schedule
-from crmsync.cycle.engine import Config, Engine
-from crmsync.cycle.guard import Limits
-from crmsync.cycle.news import wanted
-from crmsync.cycle.planning import Planner
-from crmsync.cycle.reconcile import Policy
-from crmsync.cycle.streams import Streams
-from crmsync.definition.load import load as load_definition
-from crmsync.definition.nouns import Definition
-from crmsync.definition.wording.narrator import Narrator
 from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError
 from crmsync.model import Draft
-from crmsync.portal.config import PortalConfig
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
 
-if (
-    TYPE_CHECKING
-):  # the data frames and the HubSpot client take a second to import: only commands that use them wait
-    from crmsync.definition.evaluation.evaluator import Evaluator
+if TYPE_CHECKING:  # imported where used: a command that only reads the store starts in half the time
+    from crmsync.cycle.engine import Engine
+    from crmsync.cycle.reconcile import Policy
+    from crmsync.definition.evaluation.compiled import Compiled
+    from crmsync.definition.nouns import Definition
     from crmsync.portal.gateway import Gateway
     from crmsync.portal.schema import Account
 
@@ -39,7 +29,6 @@ _PATIENCE_S = 900.0  # a first pull of a large portal may take that long
 _LOOK_AGAIN_S = 0.5
 _CYCLE_PATIENCE_S = 20.0
 _STRETCH_S = 20.0  # a third of the lease's term
-_WORKERS = 9  # one stream each for contacts, companies, deals and the six engagement kinds
 
 
 def new_suffix(_now: datetime) -> str:
@@ -71,15 +60,17 @@ class App:
         self._open.close()
 
     @cached_property
-    def definition(self) -> Definition:
+    def definition(self) -> "Definition":
         """*Raises* DefinitionError with every problem."""
-        return load_definition(self.settings.definition.path)
+        from crmsync.definition.load import load
+
+        return load(self.settings.definition.path)
 
     @cached_property
-    def evaluator(self) -> "Evaluator":
-        from crmsync.definition.evaluation.evaluator import Evaluator
+    def evaluator(self) -> "Compiled":
+        from crmsync.definition.evaluation.compiled import Compiled
 
-        return Evaluator(self.definition)
+        return Compiled(self.definition)
 
     def _wait(self, seconds: float) -> None:
         """Wait for the portal's budget in short stretches: a long wait must not cost the lease."""
@@ -92,10 +83,10 @@ class App:
 
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
-        from crmsync.definition.evaluation.evaluator import Evaluator
+        from crmsync.definition.load import load
 
-        fresh = load_definition(self.settings.definition.path)
-        self.__dict__["definition"], self.__dict__["evaluator"] = fresh, Evaluator(fresh)
+        self.__dict__["definition"] = load(self.settings.definition.path)
+        self.__dict__.pop("evaluator", None)
 
     @property
     def has_token(self) -> bool:
@@ -111,6 +102,7 @@ class App:
     @cached_property
     def gateway(self) -> "Gateway":
         """The portal. *Raises* SettingsError without a token; nothing is sent yet."""
+        from crmsync.portal.config import PortalConfig
         from crmsync.portal.gateway import connect
 
         portal = self.settings.portal
@@ -142,7 +134,7 @@ class App:
         return gateway
 
     @contextmanager
-    def engine(self, *, writes: bool = True) -> Iterator[Engine]:
+    def engine(self, *, writes: bool = True) -> Iterator["Engine"]:
         """
         Wire a cycle and hold the right to write while it is used.
 
@@ -202,46 +194,21 @@ class App:
                 )
             self.sleep(_LOOK_AGAIN_S)
 
-    def _engine(self, timezone: ZoneInfo) -> Engine:
-        settings, gateway, store = self.settings, self.gateway, self.store
-        portal, schedule = settings.portal, settings.schedule
-        limits = Limits(**settings.guard.model_dump())
-        streams = Streams(
-            portal=gateway,
-            mirror=store.mirror,
-            told=store.trail,
-            wanted=wanted(self.definition.needs),
-            lag=timedelta(seconds=portal.lag_s),
-            overlap=timedelta(seconds=portal.overlap_s),
-            max_shrink=limits.max_shrink,
-        )
-        planner = Planner(
-            contacts=store.mirror,
-            qualifier=self.evaluator,
-            narrator=Narrator(self.definition),
-            historian=gateway,
-            reversals=store.trail,
-            findings=store.trail,
-            policy=self.policy(),
-            stage_order=gateway.schema.stages(),
-        )
-        config = Config(
-            definition=self.definition.ref,
-            limits=limits,
-            schedule=Schedule(schedule.rescan_every, schedule.reconcile_at, schedule.tick_at, timezone),
-            mode=settings.writes.mode,
-            workers=_WORKERS,
-        )
-        return Engine(
-            streams,
-            planner,
-            store.trail,
-            store.plans,
-            gateway,
-            store.meta,
-            config,
-            new_suffix,
-            self.should_stop,
+    def _engine(self, zone: ZoneInfo) -> "Engine":
+        from crmsync.assembly import Parts, engine
+
+        return engine(
+            Parts(
+                self.settings,
+                self.definition,
+                self.evaluator,
+                self.policy(),
+                self.gateway,
+                self.store,
+                zone,
+                new_suffix,
+                self.should_stop,
+            )
         )
 
     def bind(self) -> "Account":
@@ -279,8 +246,10 @@ class App:
         if learnt is not None and learnt != self.store.meta.app_id:
             self.store.meta.learn_app_id(learnt)
 
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """Say what the settings allow to be written, today."""
+        from crmsync.cycle.reconcile import Policy
+
         writes, review_by = self.settings.writes, self.definition.terms.review_by
         is_overdue = review_by is not None and self.now().date() > review_by
         return Policy(
@@ -289,9 +258,3 @@ class App:
             min_score_change=writes.min_score_change,
             promotions_paused=is_overdue and writes.pause_past_review,
         )
-
-
-def _grouped(problems: Mapping[str, str]) -> str:
-    """Say each reason once, with the properties it is true of."""
-    reasons = dict.fromkeys(problems.values())
-    return "; ".join(f"{', '.join(n for n, why in problems.items() if why == one)}: {one}" for one in reasons)

@@ -23,7 +23,7 @@ from crmsync.model import (
 )
 
 if TYPE_CHECKING:
-    from crmsync.definition.evaluation.evaluator import Evaluator
+    from crmsync.definition.evaluation.compiled import Compiled
 
 _HASH_SHOWN = 12
 
@@ -43,7 +43,7 @@ class Knowledge:
     contact: Contact
     as_of: datetime
     definition: Definition
-    evaluator: "Evaluator"
+    evaluator: "Compiled"
     pulled_until: datetime | None
     known_since: datetime | None = None
     ends: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ def known_now(app: App, text: str) -> Knowledge:
 
 def known_at(app: App, text: str, at: datetime) -> Knowledge:
     """*Raises* OperatorError: no such contact, or it was not in the portal then."""
-    from crmsync.definition.evaluation.evaluator import Evaluator
+    from crmsync.definition.evaluation.compiled import Compiled
 
     contact = _then(app, text, at)
     found = app.store.mirror.contact_at(contact, at)
@@ -80,7 +80,7 @@ def known_at(app: App, text: str, at: datetime) -> Knowledge:
         )
     mirrored, since = found
     definition, why = _definition_then(app, at)
-    evaluator = app.evaluator if definition is app.definition else Evaluator(definition)
+    evaluator = app.evaluator if definition is app.definition else Compiled(definition)
     ends = [why, *_ends(at, app.now(), since)]
     return Knowledge(
         mirrored.contact, at, definition, evaluator, _pulled_until(app), since, tuple(filter(None, ends))

@@ -13,7 +13,7 @@ import orjson
 
 from crmsync.cycle.qualify import Qualifier
 from crmsync.cycle.revert import Conflict, Only
-from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.compiled import Compiled
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
 from crmsync.definition.review.comparing import Difference
@@ -352,4 +352,4 @@ def _loaded(name: str, text: str) -> Definition:
 
 @lru_cache(maxsize=4)
 def _compiled(sha256: str, name: str, text: str) -> Qualifier:  # noqa: ARG001 - what the cache goes by
-    return Evaluator(_loaded(name, text))
+    return Compiled(_loaded(name, text))
