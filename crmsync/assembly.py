@@ -15,6 +15,7 @@ from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.streams import Streams
 from crmsync.definition.nouns import Definition
 from crmsync.definition.wording.narrator import Narrator
+from crmsync.heaps import share_heaps
 from crmsync.portal.gateway import Gateway
 from crmsync.settings import Settings
 from crmsync.store import Store
@@ -46,6 +47,7 @@ class Parts:
 
 def engine(parts: Parts) -> Engine:
     """Wire them. Asks the portal for the order of its stages."""
+    share_heaps()
     store = parts.store
     return Engine(
         streams=_streams(parts),

@@ -22,7 +22,7 @@ BUSY_TIMEOUT_S = 10.0
 IDS_A_QUERY = 500
 _QUEUE_S = 120.0  # longer than the longest transaction of a large portal
 _READER_CACHE_KB = 2_000  # of each connection, one a thread: the system's own cache serves them all
-_WRITER_CACHE_KB = 16_000
+_WRITER_CACHE_KB = 6_000
 _Id = TypeVar("_Id", str, int)
 
 

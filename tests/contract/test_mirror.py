@@ -20,6 +20,7 @@ from crmsync.model import (
     Version,
 )
 from crmsync.store import Store
+from crmsync.store.mirror import mirror
 from tests.stores import (
     NOON,
     Clock,
@@ -345,6 +346,16 @@ def test_a_tick_makes_every_living_contact_due(store: Store) -> None:
 
     assert store.mirror.mark_all_due() == 2
     assert due_ids(store) == ["1", "2"]
+
+
+def test_a_tick_that_takes_several_statements_leaves_nobody_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "_MARKED_AT_ONCE", 2)
+    take(store, *(a_contact(id_, archived=id_ == "100") for id_ in ("9", "10", "100", "2", "x-1")))
+
+    assert store.mirror.mark_all_due() == 4
+    assert due_ids(store) == ["2", "9", "10", "x-1"]
 
 
 def test_the_stage_is_entered_when_the_portal_says_so(store: Store) -> None:

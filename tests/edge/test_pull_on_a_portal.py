@@ -60,7 +60,7 @@ class Scene:
         return Streams(
             portal=gateway or self.gateway(),
             mirror=self.store.mirror,
-            findings=self.store.trail,
+            told=self.store.trail,
             wanted=WANTED,
             lag=timedelta(0),
             overlap=OVERLAP,

@@ -19,6 +19,7 @@ from crmsync.store.mirror.intake import Taking, known_submissions
 from crmsync.store.writer import Writer
 
 _UNSEEN_A_PAGE = 500
+_MARKED_AT_ONCE = 2_000
 
 
 class Mirror:
@@ -100,7 +101,11 @@ class Mirror:
         c = t.contacts.c
         with self._database.write() as conn:
             now = to_micros(self._database.now())
-            conn.execute(t.contacts.update().where(sa.not_(c.gone)).values(due=True, due_at=now))
+            for ids in _spans(
+                conn, _MARKED_AT_ONCE
+            ):  # one statement for all would keep every page it changes in memory
+                some = c.id.between(*ids), sa.not_(c.gone)
+                conn.execute(t.contacts.update().where(*some).values(due=True, due_at=now))
             return _count(conn, sa.not_(c.gone))
 
     # --- what qualify needs --------------------------------------------------------------------------------
@@ -162,6 +167,15 @@ def _table(kind: Kind) -> tuple[sa.Table, tuple[sa.ColumnElement[bool], ...]]:
     if kind is Kind.CONTACT:
         return t.contacts, ()
     return t.snapshots, (t.snapshots.c.kind == kind.value,)
+
+
+def _spans(conn: Connection, size: int) -> Iterator[tuple[str, str]]:
+    """Yield the first and the last id of every so many contacts, in the order of their texts."""
+    c = t.contacts.c
+    last = ""
+    while ids := conn.scalars(sa.select(c.id).where(c.id > last).order_by(c.id).limit(size)).all():
+        last = ids[-1]
+        yield ids[0], last
 
 
 def _count(conn: Connection, *where: sa.ColumnElement[bool]) -> int:
