@@ -1,5 +1,6 @@
 """`crmsync audit`: list, export and verify the trail; its head and checkpoints."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -185,7 +186,7 @@ def _json_parts(entries: Iterator[dict[str, Any]], *, as_json: bool) -> Iterator
 def _trail_proof(call: Call, key: str | None, head: str | None) -> dict[str, Any]:
     with session(call) as app:
         directory = app.settings.store.checkpoint_dir
-        proven = app.store.trail.verify(head)
+        proven = app.store.trail.verify(head, workers=os.cpu_count() or 1)
         checkpoints = app.store.verify_checkpoints(directory, key) if directory is not None else 0
     return {**asdict(proven), "checkpoints": checkpoints}
 

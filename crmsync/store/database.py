@@ -52,6 +52,11 @@ class Database:
         self.fence: Fence | None = None
         self._writer, self._reader = (_sqlite if self.is_sqlite else _postgres)(self._url, busy_timeout_s)
 
+    @property
+    def url(self) -> str:
+        """What opens it again, in another process; with the password."""
+        return self._url.render_as_string(hide_password=False)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         with self._translated(), self._reader.begin() as conn:

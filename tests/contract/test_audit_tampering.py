@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from crmsync.errors import VerificationError
 from crmsync.model import Draft
 from crmsync.store import Store
+from crmsync.store.audit import verify
 from tests.stores import RUN, Clock, a_contact, an_intent_draft, applied, intend, take, tamper
 
 
@@ -17,6 +18,13 @@ def trail(store: Store, clock: Clock) -> Store:
         store.trail.settle([applied(intent)], RUN)
         clock.forward(minutes=1)
     return store
+
+
+@pytest.fixture
+def shared(trail: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A trail that is short and yet shared by three processes, two entries each."""
+    monkeypatch.setattr(verify, "_ENTRIES_A_WORKER", 2)
+    return trail
 
 
 def first_bad(store: Store) -> int | None:
@@ -122,3 +130,32 @@ def test_a_salt_that_was_changed_or_dropped_is_found(trail: Store) -> None:
     tamper(trail, "DELETE FROM salts WHERE contact = '2'")
 
     assert first_bad(trail) == 3
+
+
+def test_processes_that_share_a_trail_prove_the_same_as_one(shared: Store) -> None:
+    head = shared.trail.head()
+
+    alone, together = shared.trail.verify(head.hash), shared.trail.verify(head.hash, workers=3)
+
+    assert together == alone
+    with pytest.raises(VerificationError, match="lacks the head"):
+        shared.trail.verify("ab" * 32, workers=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "bad"),
+    [
+        pytest.param("DELETE FROM audit WHERE seq = 2", 2, id="the last of a stretch is gone"),
+        pytest.param("DELETE FROM audit WHERE seq IN (2, 3)", 2, id="and the first of the next"),
+        pytest.param("UPDATE audit SET hash = prev WHERE seq = 4", 4, id="what the next stretch follows"),
+        pytest.param("UPDATE audit SET cause = 'x' WHERE seq IN (3, 6)", 3, id="two of them: the first"),
+        pytest.param("UPDATE audit SET seq = -1 WHERE seq = 6", -1, id="a number that was never given"),
+    ],
+)
+def test_processes_that_share_a_trail_name_the_first_bad_entry(shared: Store, change: str, bad: int) -> None:
+    tamper(shared, change)
+
+    with pytest.raises(VerificationError) as caught:
+        shared.trail.verify(workers=3)
+
+    assert caught.value.seq in {bad, 1} if bad < 0 else caught.value.seq == bad

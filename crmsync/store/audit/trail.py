@@ -198,17 +198,18 @@ class Trail:
         """Yield entries as JSON objects (architecture, section 7), oldest first."""
         return export.objects(self._database, where)
 
-    def verify(self, head: str | None = None) -> Verified:
+    def verify(self, head: str | None = None, *, workers: int = 1) -> Verified:
         """
         Check every entry: numbering, chain, hash and values.
 
         Args:
             head: a hash exported earlier; the chain must still contain it.
+            workers: how many processes may share a long trail.
 
         Raises:
             VerificationError: the chain does not hold; its `seq` is the first bad entry.
         """
-        return verify.verify(self._database, head)
+        return verify.verify(self._database, head, workers=workers)
 
 
 def _intent(row: t.Row) -> Intent:

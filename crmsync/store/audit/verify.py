@@ -1,8 +1,11 @@
 """The whole trail -> proof that no entry was edited, removed, inserted or moved, or the first one that was."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
+from multiprocessing import get_context
 from typing import Any
 
 import orjson
@@ -15,7 +18,8 @@ from crmsync.store.canonical import FIRST_PREV, values_digest
 from crmsync.store.database import Database
 from crmsync.store.writer import read_salts
 
-_ENTRIES_A_PAGE = 5_000
+_ENTRIES_A_PAGE = 2_000
+_ENTRIES_A_WORKER = 100_000  # fewer are verified sooner than another process has started
 _COLUMNS = (
     "seq", "at", "kind", "run", "portal", "object", "id", "property", "of", "cause", "definition", "actor",
     "values_digest", "prev", "hash", "before", "after", "reason",
@@ -39,41 +43,126 @@ class Verified:
     erased: int
 
 
-def verify(database: Database, head: str | None) -> Verified:
-    checked, prev, erased_entries = 0, FIRST_PREV, 0
-    found = head in {None, FIRST_PREV}
-    with database.read() as conn:
-        erased = _erasures(conn)
-        for page in _pages(conn):
-            salts = _salts(conn, page)
-            for row in page:
-                if problem := _chain_problem(row, checked + 1, prev):
-                    raise VerificationError(
-                        f"Audit entry {checked + 1} {problem}.", seq=checked + 1, next_step=_NEXT_STEP
-                    )
-                checked, prev = row[0], row[14]
-                state = _values_state(row, salts, erased)
-                if state == "changed":
-                    raise VerificationError(
-                        f"The values of audit entry {checked} were changed.",
-                        seq=checked,
-                        next_step=_NEXT_STEP,
-                    )
-                erased_entries += state == "erased"
-                found = found or prev == head
-    if not found:
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """
+    Entries that stand next to each other: those behind `after`, up to `until`.
+
+    Attributes:
+        after: 0: from the very first row, also one with a number that was never given.
+        until: None: to the end, however many are appended meanwhile.
+    """
+
+    after: int
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """A stretch that holds. `last`: its newest entry's number; `has_head`: the wanted head is in it."""
+
+    last: int
+    hash: str
+    erased: int
+    has_head: bool
+
+
+def verify(database: Database, head: str | None, *, workers: int) -> Verified:
+    """
+    Follow the chain in `workers` processes at most: each takes a stretch and looks at the entry before it.
+
+    Whoever falsified that entry is found by the process before, which names it: the first bad entry is the smallest.
+    """
+    stretches = _stretches(database, workers)
+    if len(stretches) == 1:
+        with database.read() as conn:
+            proven = [_prove(conn, stretches[0], head)]
+    else:
+        proven = _prove_side_by_side(database.url, stretches, head)
+    newest = proven[-1]
+    if head not in {None, FIRST_PREV} and not any(one.has_head for one in proven):
         raise VerificationError(
-            f"The trail is intact up to entry {checked}, but lacks the head {head}: later entries were removed.",
+            f"The trail is intact up to entry {newest.last}, but lacks the head {head}: later entries were removed.",
             next_step=_NEXT_STEP,
         )
-    return Verified(checked, prev, erased_entries)
+    return Verified(newest.last, newest.hash, sum(one.erased for one in proven))
 
 
-def _pages(conn: Connection) -> Iterator[Sequence[Sequence[Any]]]:
+def _stretches(database: Database, workers: int) -> Sequence[_Stretch]:
+    with database.read() as conn:
+        entries = conn.scalar(sa.select(sa.func.max(t.audit.c.seq))) or 0
+    count = max(1, min(workers, entries // _ENTRIES_A_WORKER))
+    starts = [entries * number // count for number in range(count)]
+    return [_Stretch(after, until) for after, until in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def _prove_side_by_side(url: str, stretches: Sequence[_Stretch], head: str | None) -> Sequence[_Proven]:
+    # spawned, not forked: this process may have threads that hold locks
+    with ProcessPoolExecutor(len(stretches), mp_context=get_context("spawn")) as pool:
+        asked = [pool.submit(_prove_alone, url, stretch, head) for stretch in stretches]
+        broken = [error for one in asked if (error := one.exception()) is not None]
+    if broken:
+        raise min(broken, key=_place)
+    return [one.result() for one in asked]
+
+
+def _place(error: BaseException) -> int:
+    """Whatever keeps us from reading goes before everything that was read."""
+    seq = error.seq if isinstance(error, VerificationError) else None
+    return 0 if seq is None else seq
+
+
+def _prove_alone(url: str, stretch: _Stretch, head: str | None) -> _Proven:
+    database = Database(url, now=_no_clock)  # reads only
+    try:
+        with database.read() as conn:
+            return _prove(conn, stretch, head)
+    finally:
+        database.close()
+
+
+def _no_clock() -> datetime:
+    raise AssertionError("a proof needs no time")
+
+
+def _prove(conn: Connection, stretch: _Stretch, head: str | None) -> _Proven:
+    """*Raises* VerificationError naming the first entry of the stretch that does not hold."""
+    last, prev, erased_entries, has_head = stretch.after, _hash_of(conn, stretch.after), 0, False
+    erased = _erasures(conn)
+    for page in _pages(conn, stretch):
+        salts = _salts(conn, page)
+        for row in page:
+            if problem := _chain_problem(row, last + 1, prev):
+                raise _bad(f"Audit entry {last + 1} {problem}.", last + 1)
+            last, prev = row[0], row[14]
+            if not _are_values_held(row, salts):
+                if not _are_values_erased(row, erased):
+                    raise _bad(f"The values of audit entry {last} were changed.", last)
+                erased_entries += 1
+            has_head = has_head or prev == head
+    if stretch.until is not None and last < stretch.until:
+        raise _bad(f"Audit entry {last + 1} is missing.", last + 1)
+    return _Proven(last, prev, erased_entries, has_head)
+
+
+def _hash_of(conn: Connection, seq: int) -> str:
+    """Return what the first entry of a stretch must follow; "" when that entry is gone, which its own stretch says."""
+    if seq == 0:
+        return FIRST_PREV
+    return conn.scalar(sa.select(t.audit.c.hash).where(t.audit.c.seq == seq)) or ""
+
+
+def _bad(message: str, seq: int) -> VerificationError:
+    return VerificationError(message, seq=seq, next_step=_NEXT_STEP)
+
+
+def _pages(conn: Connection, stretch: _Stretch) -> Iterator[Sequence[Sequence[Any]]]:
     a = t.audit.c
-    last = None
+    query = sa.select(*(a[name] for name in _COLUMNS)).order_by(a.seq).limit(_ENTRIES_A_PAGE)
+    if stretch.until is not None:
+        query = query.where(a.seq <= stretch.until)
+    last = stretch.after or None
     while True:
-        query = sa.select(*(a[name] for name in _COLUMNS)).order_by(a.seq).limit(_ENTRIES_A_PAGE)
         page = conn.execute(query if last is None else query.where(a.seq > last)).all()
         if not page:
             return
@@ -123,15 +212,15 @@ def _chain_problem(row: Sequence[Any], expected: int, prev: str) -> str:
     return "" if sha256(orjson.dumps(entry)).hexdigest() == its else "was changed"
 
 
-def _values_state(row: Sequence[Any], salts: Mapping[str, bytes], erased: Mapping[str, int]) -> str:
-    """Tell whether an entry's values are held, erased with their contact, or changed."""
-    before, after, reason = row[15:18]
-    is_contact = row[5] == "contact"
-    salt = salts.get(row[6], b"") if is_contact else b""
-    if values_digest(salt, before, after, reason) == row[12]:
-        return "held"
-    was_erased = is_contact and before is after is reason is None and erased.get(row[6], 0) > row[0]
-    return "erased" if was_erased else "changed"
+def _are_values_held(row: Sequence[Any], salts: Mapping[str, bytes]) -> bool:
+    salt = salts.get(row[6], b"") if row[5] == "contact" else b""
+    return values_digest(salt, row[15], row[16], row[17]) == row[12]
+
+
+def _are_values_erased(row: Sequence[Any], erased: Mapping[str, int]) -> bool:
+    """Tell whether the values are gone with their contact; otherwise they were changed."""
+    is_blank = row[15] is row[16] is row[17] is None
+    return is_blank and row[5] == "contact" and erased.get(row[6], 0) > row[0]
 
 
 def _erasures(conn: Connection) -> Mapping[str, int]:
