@@ -10,11 +10,11 @@ import structlog
 
 from crmsync.app import App
 from crmsync.cycle.engine import Summary
-from crmsync.cycle.revert import Only, Request
+from crmsync.cycle.revert import Request
 from crmsync.daemon import Daemon, Health
 from crmsync.errors import DefinitionError
 from crmsync.metrics import metrics_text
-from crmsync.model import PlanId, PlanStatus, RunId
+from crmsync.model import PlanId, PlanStatus
 from crmsync.web import Running, WebConfig, make_app, serve
 from crmsync.web import store_desk as desks
 from crmsync.web.desk import Undone
@@ -102,11 +102,10 @@ class Service:
     def _reject(self, plan: PlanId, who: str) -> None:
         self.app.store.plans.decide(plan, PlanStatus.REJECTED, who)
 
-    def _revert(self, run: RunId, only: Only | None) -> Undone:
+    def _revert(self, request: Request) -> Undone:
         with self.app.engine(writes=False) as engine:
-            undo = engine.revert(Request(run, only))
-        plan = undo.summary.plan
-        return Undone(plan.id if plan else None, undo.conflicts)
+            summary = engine.revert(request).summary
+        return Undone(summary.plan.id if summary.plan else None, summary.run)
 
     def _metrics(self) -> str:
         return metrics_text(self.health, self.app.gateway if self.app.has_token else None, self.app.store)

@@ -124,6 +124,8 @@ def _title(moment: Moment) -> str:
             return f"contact {moment.contact} merged into {moment.after}"
         case What.DELETED | What.ERASED | What.FINDING:
             return moment.what.value
+        case What.KEPT:
+            return f"not reverted: {moment.property}"
         case What.PLANNED if moment.before is None and moment.after is None:
             return "planned"
         case _:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -13,12 +14,15 @@ from crmsync.cli.asking import this_user
 from crmsync.cli.output import console, json_option, print_json, table, watched
 from crmsync.cli.session import Call, session
 from crmsync.cycle.engine import Summary
+from crmsync.cycle.revert import REMAINS, Conflict
+from crmsync.cycle.revert_entries import KEPT, conflict_of
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.model import Entry, Plan, PlanId, PlanStatus, Result
 from crmsync.store.audit.reading import AuditFilter
 
 _PARTLY = 4
 _LISTED = 20
+_CONFLICTS_READ = 100_000
 _PARKED = PlanParked.exit_status
 
 
@@ -156,14 +160,29 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
     found = app.store.plans.plan(plan_id)
     if found is None:
         raise OperatorError(f"There is no plan {plan_id}.", next_step="See `crmsync plans`.")
+    conflicts = _conflicts(app, found)
     if as_json:
         changes = chain.from_iterable(app.store.plans.changes(plan_id))
-        print_json({**_plan_row(found), "changes": [render.change_document(one) for one in changes]})
+        document = {**_plan_row(found), "changes": [render.change_document(one) for one in changes]}
+        if found.is_revert:
+            document |= {"conflicts": [asdict(one) for one in conflicts], "remains": list(REMAINS)}
+        print_json(document)
         return
     out = console()
     out.print(f"[bold]{found.id}[/] {found.status}, as of {found.as_of:%Y-%m-%d %H:%M} UTC, run {found.run}")
     render.print_parked(out, found)
     plan_render.print_plan(out, app.store.plans.changes(plan_id))
+    plan_render.print_conflicts(out, conflicts, found.run)
+    if found.is_revert:
+        plan_render.print_remains(out)
+
+
+def _conflicts(app: App, plan: Plan) -> tuple[Conflict, ...]:
+    """Read from the trail what a revert leaves as it is, in plan order."""
+    if not plan.is_revert:
+        return ()
+    where = AuditFilter(run=plan.run, kind=KEPT)
+    return tuple(conflict_of(one) for one in reversed(app.store.trail.entries(where, limit=_CONFLICTS_READ)))
 
 
 def _plan_row(plan: Plan) -> dict[str, Any]:

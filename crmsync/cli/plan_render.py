@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 
 from crmsync.cli.output import plain, table
+from crmsync.cycle.revert import REMAINS, Conflict
+from crmsync.cycle.revert_entries import KEPT
 from crmsync.insight.plan_view import Affected, Group, Move, PlanView, plan_view
-from crmsync.model import Change, Entry, Own
+from crmsync.model import Change, Entry, Own, RunId
 
 _WIDTH = 80
 _NAME_WIDTH = 20
+_CONFLICTS_SHOWN = 40
 
 
 def print_plan(out: Console, slices: Iterable[Sequence[Change]]) -> None:
@@ -33,6 +36,24 @@ def print_not_applied(out: Console, entries: Sequence[Entry]) -> None:
     out.print(table("Not written", ("contact", "property", "why"), rows))
     run = entries[0].draft.run
     out.print(f"All of them: crmsync audit list --run {run}   They are planned again: crmsync sync")
+
+
+def print_conflicts(out: Console, conflicts: Sequence[Conflict], run: RunId) -> None:
+    """Print what a revert leaves as it is, and why."""
+    if not conflicts:
+        return
+    stay = "1 value stays as it is" if len(conflicts) == 1 else f"{len(conflicts)} values stay as they are"
+    out.print(f"\n[yellow]{stay}:[/]")
+    rows = [(one.contact, one.property, one.seq, one.why) for one in conflicts[:_CONFLICTS_SHOWN]]
+    out.print(table("", ("contact", "property", "entry", "why"), rows))
+    if len(conflicts) > _CONFLICTS_SHOWN:
+        out.print(f"All of them: crmsync audit list --run {run} --kind {KEPT} --limit {len(conflicts)}")
+
+
+def print_remains(out: Console) -> None:
+    out.print("\nWhat a revert cannot undo:")
+    for sentence in REMAINS:
+        out.print(plain(f"- {sentence}"))
 
 
 def _title(view: PlanView) -> str:

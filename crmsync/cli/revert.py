@@ -9,8 +9,9 @@ import click
 
 from crmsync.app import App
 from crmsync.cli import render
-from crmsync.cli.asking import contact_of
-from crmsync.cli.output import console, json_option, plain, print_json, table
+from crmsync.cli.asking import contact_of, this_user
+from crmsync.cli.output import console, json_option, plain, print_json
+from crmsync.cli.plan_render import print_conflicts, print_remains
 from crmsync.cli.session import Call, session
 from crmsync.cycle.engine import Undo
 from crmsync.cycle.revert import REMAINS, Only, Request
@@ -18,7 +19,6 @@ from crmsync.errors import PlanParked
 from crmsync.model import Change, PlanStatus, RunId
 
 _PARTLY = 4
-_SHOWN = 40
 
 
 @click.command("revert")
@@ -27,9 +27,12 @@ _SHOWN = 40
 @click.option(
     "--contact", "contacts", metavar="CONTACT", multiple=True, help="Of these contacts only; repeat it."
 )
+@click.option("--who", default=this_user, help="Who asks, for the trail [the user of this shell].")
 @json_option
 @click.pass_obj
-def revert(call: Call, run: str, *, only: str | None, contacts: tuple[str, ...], as_json: bool) -> None:
+def revert(
+    call: Call, run: str, *, only: str | None, contacts: tuple[str, ...], who: str, as_json: bool
+) -> None:
     """
     Plan to restore the values before RUN, where the portal still shows ours; `apply` writes them.
 
@@ -38,7 +41,7 @@ def revert(call: Call, run: str, *, only: str | None, contacts: tuple[str, ...],
     with session(call) as app:
         wanted = tuple(contact_of(app.store, one) for one in contacts)
         with app.engine(writes=False) as engine:
-            undo = engine.revert(Request(RunId(run.strip()), Only(only) if only else None, wanted))
+            undo = engine.revert(Request(RunId(run.strip()), who, Only(only) if only else None, wanted))
         changes = _changes(app, undo)
     if as_json:
         print_json(_document(run, undo, changes))
@@ -74,16 +77,9 @@ def _print(run: str, undo: Undo, changes: list[Change]) -> None:
         render.print_parked(out, plan)
         if plan.status is PlanStatus.OPEN:
             out.print(f"Nothing is written yet. Write it: crmsync apply {plan.id}")
-    if undo.conflicts:
-        out.print(f"\n[yellow]{len(undo.conflicts)} values stay as they are:[/]")
-        rows = [(one.contact, one.property, one.seq, one.why) for one in undo.conflicts[:_SHOWN]]
-        out.print(table("", ("contact", "property", "entry", "why"), rows))
-        if len(undo.conflicts) > _SHOWN:
-            out.print(f"... and {len(undo.conflicts) - _SHOWN} more (all of them: --json)")
+    print_conflicts(out, undo.conflicts, undo.summary.run)
     if plan is not None:
-        out.print("\nWhat a revert cannot undo:")
-        for sentence in REMAINS:
-            out.print(plain(f"- {sentence}"))
+        print_remains(out)
 
 
 def _status(undo: Undo) -> int:

@@ -18,6 +18,7 @@ from crmsync.cycle.planning import Planner
 from crmsync.cycle.plans import DraftPlan, Observed, Planned, Plans
 from crmsync.cycle.record import Trail
 from crmsync.cycle.revert import Conflict, Past, Request, Reverter
+from crmsync.cycle.revert_entries import asked, kept
 from crmsync.cycle.streams import Pulled, Streams
 from crmsync.cycle.write import Sink, Written
 from crmsync.model import REVERT_PREFIX, DefinitionRef, Plan, PlanId, PlanStatus, RunId, Tally
@@ -129,6 +130,7 @@ class Engine:
         found = reverter.plan(draft.id, draft, request)
         around = Circumstances(decided_by, decided_by, pulled.shrunk, self.config.mode)
         plan = self._kept(draft, found.planned, around)
+        self.trail.append([asked(request, plan, run, decided_by), *kept(request, found.conflicts, run)])
         status = "nothing" if plan is None else plan.status.value
         return Undo(_summary(run, status, plan, pulled, found.planned, applier.written), found.conflicts)
 

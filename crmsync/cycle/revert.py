@@ -79,11 +79,13 @@ class Request:
     What to restore.
 
     Attributes:
+        who: the person who asks, for the trail.
         only: None: everything the run changed.
         contacts: empty: all of the run's.
     """
 
     run: RunId
+    who: str
     only: Only | None = None
     contacts: tuple[ContactId, ...] = ()
 

@@ -24,6 +24,7 @@ _OUTCOMES = frozenset({"change.applied", "change.failed", "change.abandoned"})
 class What(StrEnum):
     CHANGED = "changed"  # we wrote a property
     REVERTED = "reverted"  # we restored what a run had changed
+    KEPT = "kept"  # a revert left a value as it was
     FOREIGN = "foreign"  # somebody else changed a property that we own, or the stage
     MERGED = "merged"
     DELETED = "deleted"
@@ -137,6 +138,8 @@ class _Telling:
             case "finding":
                 problem = (entry.draft.reason or {}).get("problem", "")
                 return self._plain(entry, What.FINDING, f"Set aside: {problem or entry.draft.cause}.")
+            case "revert.kept":
+                return self._kept(entry)
             case "plan.parked" | "plan.approved" | "plan.rejected":
                 return self._plan(entry)
             case _:
@@ -160,6 +163,12 @@ class _Telling:
             draft.after, f"Set by {actor.words}, not by crmsync.", cause=draft.cause,
             is_erased=self._is_erased(entry),
         )  # fmt: skip
+
+    def _kept(self, entry: Entry) -> Moment:
+        reason = entry.draft.reason or {}
+        why = f"The revert of run {reason.get('reverts')} left it as it was: {reason.get('why')}."
+        told = self._plain(entry, What.KEPT, why if reason else "A revert left it as it was.")
+        return replace(told, property=entry.draft.property, is_erased=self._is_erased(entry))
 
     def _plan(self, entry: Entry) -> Moment | None:
         reason = entry.draft.reason or {}

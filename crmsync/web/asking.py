@@ -16,6 +16,9 @@ from crmsync.web.rendering import Rendering
 from crmsync.web.server import WebConfig
 from crmsync.web.sessions import Sessions, Throttle
 
+LONGEST_NAME = 80
+NAMELESS = f"Write your name (at most {LONGEST_NAME} characters): the audit trail keeps who decided."
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -51,6 +54,11 @@ class Ask:
         """Return a whole number of the query; None: absent, or no number that can be one of ours."""
         text = self.query(name)
         return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+    def who(self) -> str | None:
+        """Return the name that the trail keeps with what a form asks for; None: there is none."""
+        name = " ".join(self.form.get("who", "").split())
+        return name if 0 < len(name) <= LONGEST_NAME and name.isprintable() else None
 
     def page(
         self, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **shown: Any

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from crmsync.cycle.revert import Conflict, Only
+from crmsync.cycle.revert import Conflict, Request
 from crmsync.definition.review.comparing import Difference
 from crmsync.definition.signing import SignatureStatus
 from crmsync.definition.wording.lines import Section
@@ -105,15 +105,15 @@ class PlanReview:
 @dataclass(frozen=True, slots=True)
 class Undone:
     """
-    A planned revert.
+    A revert that was asked for.
 
     Attributes:
         plan: to be approved; None: nothing can be restored.
-        conflicts: what stays, because somebody changed it since.
+        run: whose entries in the trail say who asked, and what stays as it is.
     """
 
     plan: PlanId | None
-    conflicts: tuple[Conflict, ...] = ()
+    run: RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +205,16 @@ class Desk(Protocol):
     def run_steps(self, run: RunId, *, before: int | None = None, limit: int = 100) -> tuple[Step, ...]:
         """Return the changes that a run intended, each with its outcome."""
 
-    def revert(self, run: RunId, only: Only | None) -> Undone:
-        """Make the plan that restores what was before a run, or before one sort of its changes."""
+    def revert(self, request: Request) -> Undone:
+        """
+        Make the plan that restores what was before a run, or a part of it.
 
-    def conflicts(self, plan: PlanId) -> tuple[Conflict, ...]:
-        """Return what a revert that was planned here could not restore; empty when nothing is remembered."""
+        Raises:
+            OperatorError: the run did not change these contacts, or a cycle is at work.
+        """
+
+    def conflicts(self, plan: Plan, limit: int) -> tuple[Conflict, ...]:
+        """Return what a revert leaves as it is, in plan order."""
 
     # --- audit ---------------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from crmsync.cycle.qualify import Qualifier
-from crmsync.cycle.revert import Conflict, Only
+from crmsync.cycle.revert import Conflict, Request
+from crmsync.cycle.revert_entries import KEPT, conflict_of
 from crmsync.definition.evaluation.compiled import Compiled
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
@@ -57,7 +58,6 @@ from crmsync.web.desk import (
 _PLANS_SHOWN = 50
 _REVIEWS_KEPT = 8
 _SLICES_LOOKED_AT = 20  # of a hundred contacts each: a page must answer while somebody waits
-_REVERTS_KEPT = 20
 _EVALUATIONS_KEPT = 200
 _STAYS_TRUE_FOR = timedelta(minutes=1)
 
@@ -74,7 +74,7 @@ class Actions:
 
     approve: Callable[[PlanId, str], None]
     reject: Callable[[PlanId, str], None]
-    revert: Callable[[RunId, Only | None], Undone]
+    revert: Callable[[Request], Undone]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,6 @@ class StoreDesk:
         default_factory=OrderedDict
     )
     _reviews: dict[tuple[PlanId, str, str], PlanReview] = field(default_factory=dict)
-    _conflicts: dict[PlanId, tuple[Conflict, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     # --- overview ------------------------------------------------------------------------------------------
@@ -254,18 +253,12 @@ class StoreDesk:
         outcomes = self.store.trail.outcomes_of(intents)
         return tuple(Step(entry, outcomes.get(entry.seq)) for entry in intents)
 
-    def revert(self, run: RunId, only: Only | None) -> Undone:
-        undone = self.actions.revert(run, only)
-        if undone.plan is not None:
-            with self._lock:
-                if len(self._conflicts) >= _REVERTS_KEPT:
-                    self._conflicts.pop(next(iter(self._conflicts)))
-                self._conflicts[undone.plan] = undone.conflicts
-        return undone
+    def revert(self, request: Request) -> Undone:
+        return self.actions.revert(request)
 
-    def conflicts(self, plan: PlanId) -> tuple[Conflict, ...]:
-        with self._lock:
-            return self._conflicts.get(plan, ())
+    def conflicts(self, plan: Plan, limit: int) -> tuple[Conflict, ...]:
+        where = AuditFilter(run=plan.run, kind=KEPT)
+        return tuple(map(conflict_of, reversed(self.store.trail.entries(where, limit=limit))))
 
     # --- audit ---------------------------------------------------------------------------------------------
 

@@ -259,7 +259,7 @@ def main() -> None:
         evaluator = Evaluator(definition)
         explained = explanation(evaluator)
         _prepare(store, clock, asked.entries, asked.contacts, explained=explained, ref=definition.ref)
-        actions = Actions(lambda *_: None, lambda *_: None, lambda *_: Undone(None))
+        actions = Actions(lambda *_: None, lambda *_: None, lambda _: Undone(None, RunId("r")))
         desk = StoreDesk(
             store, definition, evaluator, actions, Daemon(lambda: {"ok": True}, lambda: ""), clock
         )

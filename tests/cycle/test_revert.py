@@ -9,14 +9,17 @@ from crmsync.cycle.engine import Undo
 from crmsync.cycle.guard import Limits
 from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.revert import Only, Request, is_backward
+from crmsync.cycle.revert_entries import ASKED, KEPT, conflict_of
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.insight.timeline import What, stage_life, timeline
 from crmsync.model import STAGE, ContactId, Kind, PlanStatus, Result, RunId
+from crmsync.store.audit.filtering import AuditFilter
 from crmsync.store.life import life
 from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 from tests.fakes import STAGES
 
 MQL = "marketingqualifiedlead"
+WHO = "anna"
 
 
 def _promote(world: World, one: str = "101") -> RunId:
@@ -32,7 +35,7 @@ def _values(world: World, one: str) -> dict[str, str]:
 
 def _revert(world: World, run: RunId, only: Only | None = None, *contacts: str) -> Undo:
     world.portal.clock += timedelta(seconds=1)
-    return world.engine().revert(Request(run, only, tuple(ContactId(one) for one in contacts)))
+    return world.engine().revert(Request(run, WHO, only, tuple(ContactId(one) for one in contacts)))
 
 
 def _apply(world: World, undo: Undo) -> dict[Result, int]:
@@ -102,9 +105,53 @@ def test_what_somebody_changed_since_is_a_conflict_and_stays(world: World) -> No
     _apply(world, undo)
 
     assert [(one.contact, one.property) for one in undo.conflicts] == [("101", STAGE)]
+    (kept,) = world.store.trail.entries(AuditFilter(run=undo.summary.run, kind=KEPT))
+    assert conflict_of(kept) == undo.conflicts[0]
     assert world.portal.shows("101", STAGE) == "customer"
     assert world.portal.shows("101", "crmsync_stage_changed_at")  # it speaks of the stage that stays
     assert world.portal.shows("101", "crmsync_fit") is None
+
+
+def test_who_asked_for_a_revert_is_in_the_trail_before_anybody_decides(world: World) -> None:
+    run = _promote(world)
+
+    undo = _revert(world, run, Only.PROMOTIONS, "101")
+
+    (asked,) = world.store.trail.entries(AuditFilter(kind=ASKED))
+    assert undo.summary.plan is not None
+    assert (asked.draft.actor, asked.draft.run) == (WHO, undo.summary.run)
+    assert asked.draft.reason == {
+        "reverts": run,
+        "only": "promotions",
+        "contacts": ["101"],
+        "plan": undo.summary.plan.id,
+        "changes": undo.summary.plan.tally.changes,
+    }
+
+
+def test_a_revert_that_finds_nothing_is_in_the_trail_with_what_stays(world: World) -> None:
+    run = _promote(world)
+    world.portal.edit("101", STAGE, "customer")
+
+    undo = _revert(world, run, Only.PROMOTIONS)
+
+    assert undo.summary.plan is None
+    entries = world.store.trail.entries(AuditFilter(run=undo.summary.run))
+    assert {one.draft.kind for one in entries} == {ASKED, KEPT}
+
+
+def test_the_timeline_tells_what_a_revert_left(world: World) -> None:
+    run = _promote(world)
+    world.portal.edit("101", STAGE, "customer")
+    _revert(world, run)
+
+    told = life(world.store.trail, world.store.plans, [ContactId("101")])
+    (kept,) = [one for one in timeline(told.entries, told.plans) if one.what is What.KEPT]
+
+    assert kept.property == STAGE
+    assert kept.why == (
+        f"The revert of run {run} left it as it was: the portal shows another value: somebody changed it since."
+    )
 
 
 def test_what_changes_between_plan_and_apply_is_abandoned(world: World) -> None:

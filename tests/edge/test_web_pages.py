@@ -12,7 +12,7 @@ import pytest
 
 from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus
 from crmsync.store.audit.filtering import AuditFilter
-from tests.edge.web_desk import PLAN, REVERT, RUN, Visit, visit
+from tests.edge.web_desk import EMAIL, PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
 
 DAY = datetime(2026, 10, 12, tzinfo=UTC)
@@ -201,14 +201,30 @@ def test_a_run_shows_every_change_with_its_outcome_over_its_pages(scene: Scene, 
 
 def test_a_revert_says_what_stays_and_what_it_cannot_undo(tmp_path: Path) -> None:
     with visit(tmp_path) as visited:
-        answer = visited.submit(f"/runs/{RUN}/revert", only="promotions")
+        answer = visited.submit(f"/runs/{RUN}/revert", only="promotions", who="Anna")
 
-        assert visited.decisions.made == [("revert", RUN, "promotions")]
+        assert visited.decisions.made == [("revert", RUN, "promotions", "Anna")]
         said = words(visited.http.get(answer.headers["location"]))
         assert "Workflows that the changes set off in the portal have run" in said
         assert "1 conflict: these stay as they are" in said
         assert "a person set it since: <img" in said
         assert f"{REVERT} : a revert that was planned." in words(visited.http.get("/"))
+
+
+def test_a_revert_may_be_of_single_contacts(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        form = visited.http.get(f"/runs/{RUN}?contact=101").text
+        assert 'name="contacts" value="101"' in form
+
+        visited.submit(f"/runs/{RUN}/revert", who="Anna", contacts=f"101, {EMAIL}\n102")
+        unknown = visited.submit(f"/runs/{RUN}/revert", who="Anna", contacts="101 999")
+        nameless = visited.submit(f"/runs/{RUN}/revert", contacts="101")
+
+        assert visited.decisions.made == [("revert", RUN, "everything", "Anna", "101", "102")]
+        assert unknown.status_code == nameless.status_code == 400
+        assert "No contact has this id or e-mail address" in unknown.text
+        assert 'name="contacts" value="101 999"' in unknown.text
+        assert "Write your name" in nameless.text
 
 
 # --- audit -------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 
-from crmsync.cycle.revert import Conflict, Only
+from crmsync.cycle.revert import Conflict, Request
+from crmsync.cycle.revert_entries import kept
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.model import (
@@ -39,6 +40,7 @@ DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RUN = RunId("r-20261122-1200-aaaa")
 PLAN = PlanId("p-20261122-1200-aaaa")
+REVERT_RUN = RunId("r-20261122-1205-bbbb")
 REVERT = PlanId("revert-20261122-1205-bbbb")
 EMAIL = "anna.smith@customer.example"
 MARKUP = '<img src=x onerror="alert(1)">\'"><script>alert(2)</script>{{7*7}}'
@@ -56,9 +58,10 @@ class Decisions:
     made: list[tuple[str, ...]] = field(default_factory=list)
 
     def actions(self) -> Actions:
-        def revert(run: RunId, only: Only | None) -> Undone:
-            self.made.append(("revert", run, only.value if only else "everything"))
-            return Undone(REVERT, (Conflict(ContactId("102"), STAGE, 2, f"a person set it since: {MARKUP}"),))
+        def revert(request: Request) -> Undone:
+            part = request.only.value if request.only else "everything"
+            self.made.append(("revert", request.run, part, request.who, *request.contacts))
+            return Undone(REVERT, REVERT_RUN)
 
         return Actions(
             approve=lambda plan, who: self.made.append(("approve", plan, who)),
@@ -161,6 +164,8 @@ def fill(store: Store, ref: DefinitionRef) -> None:
             Draft("finding", None, "contact", "102", cause=MARKUP, reason={"problem": MARKUP}),
         ]
     )
+    stays = Conflict(ContactId("102"), STAGE, 2, f"a person set it since: {MARKUP}")
+    store.trail.append([*kept(Request(RUN, "Anna"), [stays], REVERT_RUN)])
     for plan in (
         Plan(
             PLAN,
@@ -172,7 +177,7 @@ def fill(store: Store, ref: DefinitionRef) -> None:
             (MARKUP, "2 moves."),
             "d" * 64,
         ),
-        Plan(REVERT, RunId("r-20261122-1205-bbbb"), NOW, ref, PlanStatus.OPEN, Tally(contacts=2, changes=1)),
+        Plan(REVERT, REVERT_RUN, NOW, ref, PlanStatus.OPEN, Tally(contacts=2, changes=1)),
     ):
         store.plans.begin(plan)
         store.plans.add(

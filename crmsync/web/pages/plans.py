@@ -4,10 +4,10 @@ from starlette.responses import Response
 
 from crmsync.cycle.revert import REMAINS
 from crmsync.model import Plan, PlanId, PlanStatus
-from crmsync.web.asking import Ask, not_here
+from crmsync.web.asking import NAMELESS, Ask, not_here
 
 _DECIDABLE = (PlanStatus.OPEN, PlanStatus.PARKED)
-_LONGEST_NAME = 80
+_CONFLICTS_SHOWN = 200
 
 
 def list_all(ask: Ask) -> Response:
@@ -21,16 +21,16 @@ def show(ask: Ask) -> Response:
 
 def approve(ask: Ask) -> Response:
     plan = _plan(ask)
-    if (who := _who(ask)) is None:
-        return _asking_who(ask, plan)
+    if (who := ask.who()) is None:
+        return _page(ask, plan, status=400, problem=NAMELESS)
     ask.desk.approve(plan.id, who)
     return ask.go(f"/plans/{plan.id}")
 
 
 def reject(ask: Ask) -> Response:
     plan = _plan(ask)
-    if (who := _who(ask)) is None:
-        return _asking_who(ask, plan)
+    if (who := ask.who()) is None:
+        return _page(ask, plan, status=400, problem=NAMELESS)
     ask.desk.reject(plan.id, who)
     return ask.go(f"/plans/{plan.id}")
 
@@ -42,24 +42,14 @@ def _plan(ask: Ask) -> Plan:
     return plan
 
 
-def _who(ask: Ask) -> str | None:
-    """Return the name that the trail keeps with the decision; None: there is none."""
-    name = " ".join(ask.form.get("who", "").split())
-    return name if 0 < len(name) <= _LONGEST_NAME and name.isprintable() else None
-
-
-def _asking_who(ask: Ask, plan: Plan) -> Response:
-    problem = f"Write your name (at most {_LONGEST_NAME} characters): the audit trail keeps who decided."
-    return _page(ask, plan, status=400, problem=problem)
-
-
 def _page(ask: Ask, plan: Plan, *, status: int = 200, problem: str = "") -> Response:
     return ask.page(
         "plan.html",
         status=status,
         plan=plan,
         review=ask.desk.review(plan),
-        conflicts=ask.desk.conflicts(plan.id) if plan.is_revert else (),
+        conflicts=ask.desk.conflicts(plan, _CONFLICTS_SHOWN + 1) if plan.is_revert else (),
+        conflicts_shown=_CONFLICTS_SHOWN,
         remains=REMAINS if plan.is_revert else (),
         can_decide=plan.status in _DECIDABLE,
         problem=problem,
