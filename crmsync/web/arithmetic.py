@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crmsync.insight import words
 from crmsync.model import Json
-from crmsync.web import words
 
 _EVENTS_SHOWN = 8
 _OPERATORS: Mapping[str, str] = {

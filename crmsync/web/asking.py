@@ -9,9 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from crmsync.plots.svg import Plots
 from crmsync.web.checking import Checking
 from crmsync.web.desk import Desk
-from crmsync.web.plots import Plots
 from crmsync.web.rendering import Rendering
 from crmsync.web.server import WebConfig
 from crmsync.web.sessions import Sessions, Throttle

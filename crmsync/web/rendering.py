@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from crmsync import __version__
-from crmsync.web import words
+from crmsync.insight import words
 
 _FILTERS = {
     "actor": words.actor,

@@ -19,12 +19,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crmsync.errors import CrmsyncError, PortalError, StoreError
+from crmsync.plots.svg import Plots
 from crmsync.web import protection
 from crmsync.web.asking import Ask, Page
 from crmsync.web.checking import Checking
 from crmsync.web.desk import Desk
 from crmsync.web.pages import audit, contacts, definitions, entrance, overview, plans, runs, upkeep
-from crmsync.web.plots import Plots
 from crmsync.web.protection import Refusal
 from crmsync.web.rendering import Rendering
 from crmsync.web.server import WebConfig

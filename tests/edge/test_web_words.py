@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from crmsync.insight import words
 from crmsync.model import STAGE, Draft, Entry, Own
-from crmsync.web import words
+from crmsync.plots.svg import Plots, Reading, Segment
 from crmsync.web.arithmetic import arithmetic, parts
 from crmsync.web.pages.audit import _public
-from crmsync.web.plots import Plots, Reading, Segment
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

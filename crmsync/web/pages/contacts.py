@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from crmsync.insight.timeline import Moment, What
 from crmsync.model import STAGE, WRITTEN, ContactId, Own
+from crmsync.plots.svg import Reading, Segment
 from crmsync.web.arithmetic import arithmetic
 from crmsync.web.asking import Ask, not_here
 from crmsync.web.desk import ContactView
-from crmsync.web.plots import Reading, Segment
 
 _MOMENTS_SHOWN = 60
 _UNKNOWN = "No contact with this id has been seen in the portal. It may be newer than the last cycle."

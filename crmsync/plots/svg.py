@@ -9,7 +9,7 @@ from datetime import datetime
 from html import escape
 from typing import Any, TypeAlias
 
-from crmsync.web import words
+from crmsync.insight import words
 from crmsync.web.protection import style_source
 
 Rows: TypeAlias = list[dict[str, Any]]
