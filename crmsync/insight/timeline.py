@@ -92,6 +92,11 @@ def timeline(
     return tuple(sorted(told.moments(), key=lambda moment: (moment.at, moment.seq)))
 
 
+def is_change(moment: Moment) -> bool:
+    """Tell whether a property got another value, by whomever: a plan or a revert's conflict only speaks of one."""
+    return moment.state is State.DONE and moment.what in {What.CHANGED, What.REVERTED, What.FOREIGN}
+
+
 def stage_life(moments: Iterable[Moment]) -> tuple[Moment, ...]:
     """Keep what concerns the stage: its changes, and what happened to the contact as a whole."""
     return tuple(one for one in moments if one.property in (None, STAGE))

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, TypeAlias
 
 from crmsync.insight import words
-from crmsync.web.protection import style_source
+from crmsync.insight.pictures import Reading, Segment
 
 Rows: TypeAlias = list[dict[str, Any]]
 
@@ -22,8 +22,9 @@ _PADDING = {
     "bottom": 4,
 }  # a browser's letters may be wider than those measured
 _INK, _LINE, _ACCENT, _SECOND = "#1c2126", "#d5d9de", "#0b5cad", "#a85a00"
+# the one style sheet in every picture: who serves one allows it by its hash
 # vl-convert writes colours as attributes: a style sheet that names them turns them over in the dark
-_STYLE = (
+STYLE = (
     "text{font-family:system-ui,sans-serif}"
     "@media(prefers-color-scheme:dark){"
     f'[fill="{_INK}"]{{fill:#e6e8ea}}[stroke="{_INK}"]{{stroke:#e6e8ea}}[stroke="{_LINE}"]{{stroke:#3a4249}}'
@@ -31,25 +32,6 @@ _STYLE = (
     f'[fill="{_SECOND}"]{{fill:#f0b069}}[stroke="{_SECOND}"]{{stroke:#f0b069}}'
     "}"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A contact was in `stage` from `begins_at` to `ends_at`; `by` says who moved it there, "" when nobody knows."""
-
-    stage: str | None
-    begins_at: datetime
-    ends_at: datetime
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A score (`Fit` or `Engagement`) that was written at an instant."""
-
-    score: str
-    at: datetime
-    value: float
 
 
 @dataclass(slots=True)
@@ -62,11 +44,6 @@ class Plots:
 
     _kept: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def policy(self) -> str:
-        """The Content-Security-Policy of a picture opened by itself."""
-        return f"default-src 'none'; style-src {style_source(_STYLE)}; frame-ancestors 'none'"
 
     def funnel(self, stages: Sequence[tuple[str | None, int]]) -> str:
         rows = [{"stage": words.stage(stage), "contacts": count} for stage, count in stages]
@@ -118,13 +95,13 @@ def _svg(chart: Any, title: str, told: str) -> str:
     text: str = vl_convert.vegalite_to_svg(chart.to_dict())
     opening, _, rest = text.partition(">")
     told_too = f"<title>{escape(title)}</title><desc>{escape(told)}</desc>"
-    return f'{opening} role="img">{told_too}<style>{_STYLE}</style>{rest}'
+    return f'{opening} role="img">{told_too}<style>{STYLE}</style>{rest}'
 
 
 def _empty(title: str, told: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="60" role="img"><title>{escape(title)}</title>'
-        f'<desc>{escape(told)}</desc><style>{_STYLE}</style><text x="8" y="34" fill="{_INK}">Nothing yet.</text></svg>'
+        f'<desc>{escape(told)}</desc><style>{STYLE}</style><text x="8" y="34" fill="{_INK}">Nothing yet.</text></svg>'
     )
 
 

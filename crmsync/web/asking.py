@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from crmsync.plots.svg import Plots
+from crmsync.plots.svg import STYLE, Plots
 from crmsync.web.checking import Checking
 from crmsync.web.desk import Desk
+from crmsync.web.protection import picture_policy
 from crmsync.web.rendering import Rendering
 from crmsync.web.server import WebConfig
 from crmsync.web.sessions import Sessions, Throttle
@@ -75,7 +76,7 @@ class Ask:
         return HTMLResponse(text, status, headers)
 
     def picture(self, svg: str) -> Response:
-        headers = {"content-security-policy": self.plots.policy, "cache-control": "private, max-age=60"}
+        headers = {"content-security-policy": picture_policy(STYLE), "cache-control": "private, max-age=60"}
         return Response(svg, 200, headers, "image/svg+xml")
 
     def go(self, path: str) -> Response:

@@ -145,7 +145,7 @@ def test_the_timeline_tells_what_a_revert_left(world: World) -> None:
     world.portal.edit("101", STAGE, "customer")
     _revert(world, run)
 
-    told = life(world.store.trail, world.store.plans, [ContactId("101")])
+    told = life(world.store.trail, world.store.plans, (ContactId("101"),))
     (kept,) = [one for one in timeline(told.entries, told.plans) if one.what is What.KEPT]
 
     assert kept.property == STAGE

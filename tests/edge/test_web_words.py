@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from crmsync.insight import words
+from crmsync.insight.pictures import Reading, Segment
 from crmsync.model import STAGE, Draft, Entry, Own
-from crmsync.plots.svg import Plots, Reading, Segment
+from crmsync.plots.svg import Plots
 from crmsync.web.arithmetic import arithmetic, parts
 from crmsync.web.pages.audit import _public
 

@@ -76,7 +76,7 @@ def verify(database: Database, head: str | None, *, workers: int) -> Verified:
     stretches = _stretches(database, workers)
     if len(stretches) == 1:
         with database.read() as conn:
-            proven = [_prove(conn, stretches[0], head)]
+            proven: Sequence[_Proven] = [_prove(conn, stretches[0], head)]
     else:
         proven = _prove_side_by_side(database.url, stretches, head)
     newest = proven[-1]
@@ -214,7 +214,8 @@ def _chain_problem(row: Sequence[Any], expected: int, prev: str) -> str:
 
 def _are_values_held(row: Sequence[Any], salts: Mapping[str, bytes]) -> bool:
     salt = salts.get(row[6], b"") if row[5] == "contact" else b""
-    return values_digest(salt, row[15], row[16], row[17]) == row[12]
+    digest: str = row[12]
+    return values_digest(salt, row[15], row[16], row[17]) == digest
 
 
 def _are_values_erased(row: Sequence[Any], erased: Mapping[str, int]) -> bool:

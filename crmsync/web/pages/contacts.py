@@ -6,9 +6,9 @@ from itertools import groupby
 
 from starlette.responses import Response
 
+from crmsync.insight.pictures import Since, readings, segments
 from crmsync.insight.timeline import Moment, What
-from crmsync.model import STAGE, WRITTEN, ContactId, Own
-from crmsync.plots.svg import Reading, Segment
+from crmsync.model import WRITTEN, ContactId, Own
 from crmsync.web.arithmetic import arithmetic
 from crmsync.web.asking import Ask, not_here
 from crmsync.web.desk import ContactView
@@ -54,14 +54,14 @@ def show(ask: Ask) -> Response:
         arithmetic=arithmetic(told) if told else None,
         groups=_grouped(newest_first if shows_all else newest_first[:_MOMENTS_SHOWN]),
         more=0 if shows_all else max(0, len(moments) - _MOMENTS_SHOWN),
-        segments=segments(moments, view, ask.now),
+        segments=segments(moments, _since(view), ask.now),
         readings=readings(moments),
     )
 
 
 def stages_picture(ask: Ask) -> Response:
     view, moments = _life(ask)
-    return ask.picture(ask.plots.stages(segments(moments, view, ask.now), ask.desk.funnel().order))
+    return ask.picture(ask.plots.stages(segments(moments, _since(view), ask.now), ask.desk.funnel().order))
 
 
 def scores_picture(ask: Ask) -> Response:
@@ -74,6 +74,10 @@ def _life(ask: Ask) -> tuple[ContactView, tuple[Moment, ...]]:
     if view is None:
         raise not_here(_UNKNOWN)
     return view, ask.desk.moments(view.id)
+
+
+def _since(view: ContactView) -> Since:
+    return Since(view.stage, view.stage_entered_at, view.known_since)
 
 
 def _instant(text: str, now: datetime) -> tuple[datetime | None, str]:
@@ -111,30 +115,3 @@ _RANKS = {name: rank for rank, name in enumerate(WRITTEN)}
 
 def _rank(moment: Moment) -> int:
     return _RANKS.get(moment.property or "", -1)
-
-
-def segments(moments: Sequence[Moment], view: ContactView, now: datetime) -> tuple[Segment, ...]:
-    """Return the stages a contact was in, oldest first; the first begins where knowledge begins."""
-    moves = [one for one in moments if one.property == STAGE and one.state == "done"]
-    if not moves:
-        begun = view.stage_entered_at or view.known_since
-        return (Segment(view.stage, begun, now, ""),) if begun else ()
-    known_since = min(view.known_since or moves[0].at, moves[0].at)
-    found = [Segment(moves[0].before, known_since, moves[0].at, "")] if known_since < moves[0].at else []
-    for move, ends in zip(moves, [*(one.at for one in moves[1:]), now], strict=True):
-        found.append(Segment(move.after, move.at, max(ends, move.at), move.actor.words))
-    return tuple(found)
-
-
-def readings(moments: Sequence[Moment]) -> tuple[Reading, ...]:
-    """Return the scores that were written, oldest first."""
-    names = {Own.FIT: "Fit", Own.ENGAGEMENT: "Engagement"}
-    found = []
-    for one in moments:
-        name = names.get(one.property or "")
-        if name and one.state == "done" and one.after:
-            try:
-                found.append(Reading(name, one.at, float(one.after)))
-            except ValueError:
-                continue  # a foreign text in our property is no score
-    return tuple(found)
