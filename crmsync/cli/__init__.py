@@ -29,6 +29,7 @@ _COMMANDS = {  # name -> (module that holds it, imported when it is called: the 
     "plan": ("cycle", "Show what would be written; write nothing."),
     "plans": ("cycle", "List the plans, or show one."),
     "reject": ("cycle", "Reject a plan."),
+    "report": ("report", "Tell what changed in a period, as text or one page."),
     "revert": ("revert", "Plan to restore what a run changed."),
     "run": ("run", "Run the daemon with its web page."),
     "sandbox": ("sandbox", "Run a HubSpot portal on this machine to try things on."),

@@ -6,12 +6,11 @@ import click
 
 from crmsync.cli import contact_render
 from crmsync.cli.asking import contact_of, instant_of, this_user
-from crmsync.cli.knowledge import known_at, known_now
+from crmsync.cli.knowledge import drawn, known_at, known_now, moments_of
 from crmsync.cli.output import console, json_option, print_json
 from crmsync.cli.session import Call, session
 from crmsync.errors import OperatorError
-from crmsync.insight.timeline import stage_life, timeline
-from crmsync.store.life import life
+from crmsync.insight.timeline import stage_life
 
 
 @click.command("explain")
@@ -30,12 +29,14 @@ def explain(call: Call, contact: str, *, at_text: str | None, card: bool, as_jso
         else:
             known = known_at(app, contact, instant_of(at_text, app.now(), "--at"))
         evaluation = known.evaluation()
+        id_ = known.contact.id
+        picture = () if as_json or card else drawn(app, id_, moments_of(app, id_), known.as_of)
     if as_json:
         print_json(contact_render.explanation_document(known, evaluation))
     elif card:
         contact_render.print_card(console(), known, evaluation)
     else:
-        contact_render.print_arithmetic(console(), known, evaluation)
+        contact_render.print_arithmetic(console(), known, evaluation, picture)
 
 
 @click.command("history")
@@ -46,15 +47,14 @@ def explain(call: Call, contact: str, *, at_text: str | None, card: bool, as_jso
 def history(call: Call, contact: str, *, everything: bool, as_json: bool) -> None:
     """Show the life of a contact's stage: who, when, from, to, why."""
     with session(call) as app:
-        store = app.store
-        id_ = contact_of(store, contact)
-        remembered = life(store.trail, store.plans, store.mirror.family(id_))
-    moments = timeline(remembered.entries, remembered.plans)
+        id_ = contact_of(app.store, contact)
+        moments = moments_of(app, id_)
+        picture = drawn(app, id_, moments, app.now())
     shown = moments if everything else stage_life(moments)
     if as_json:
         print_json({"contact": id_, "moments": [contact_render.moment_document(one) for one in shown]})
     else:
-        contact_render.print_history(console(), id_, shown)
+        contact_render.print_history(console(), id_, shown, picture)
 
 
 @click.command("erase")

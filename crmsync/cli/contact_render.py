@@ -39,13 +39,16 @@ def explanation_document(known: Knowledge, evaluation: Evaluation) -> dict[str, 
     }
 
 
-def print_arithmetic(out: Console, known: Knowledge, evaluation: Evaluation) -> None:
-    """Print every number of an evaluation, what the next stage needs, and what all that stands on."""
+def print_arithmetic(
+    out: Console, known: Knowledge, evaluation: Evaluation, picture: Sequence[str] = ()
+) -> None:
+    """Print every number of an evaluation, what the next stage needs, how it came, and what all that stands on."""
     out.print(plain(arithmetic(known.definition, evaluation)), soft_wrap=True)
     missing = card.missing(known.definition, evaluation)
     _print_wrapped(out, f"Next: {missing}" if missing else "Next: no rule leads further up.", "")
     for line in known.held:
         _print_wrapped(out, line, "", style="yellow")
+    _print_picture(out, picture)
     until = known.pulled_until
     seen = f"{until:%Y-%m-%d %H:%M} UTC" if until else "an unfinished first pull"
     for line in (f"Known from the portal as of {seen}.", *known.ends):
@@ -90,12 +93,13 @@ def moment_document(moment: Moment) -> dict[str, Any]:
     }
 
 
-def print_history(out: Console, contact: str, moments: Sequence[Moment]) -> None:
-    """Print one paragraph a moment, oldest first."""
+def print_history(out: Console, contact: str, moments: Sequence[Moment], picture: Sequence[str] = ()) -> None:
+    """Print the picture, then one paragraph a moment, oldest first."""
     if not moments:
         out.print(f"Contact {contact}: nobody has changed its stage since crmsync knows it.")
         return
     out.print(plain(f"Contact {contact}"), style="bold")
+    _print_picture(out, picture)
     for moment in moments:
         _print_moment(out, moment, contact)
 
@@ -110,6 +114,14 @@ def _print_moment(out: Console, moment: Moment, contact: str) -> None:
     lines = [moment.why, moment.problem and f"Problem: {moment.problem}", _source(moment, contact)]
     for line in filter(None, lines):
         _print_wrapped(out, line, _INDENT)
+
+
+def _print_picture(out: Console, picture: Sequence[str]) -> None:
+    if picture:
+        out.print()
+        for line in picture:
+            out.print(plain(line), soft_wrap=True)
+        out.print()
 
 
 def _print_wrapped(out: Console, text: str, indent: str, *, style: str = "") -> None:

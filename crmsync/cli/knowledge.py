@@ -1,6 +1,6 @@
 """CONTACT and an instant -> what is known of the contact then, by which definition, and where the knowledge ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from crmsync.cycle.reconcile import Withheld, withheld
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
 from crmsync.errors import OperatorError
+from crmsync.insight.pictures import Since, readings, segments
+from crmsync.insight.timeline import Moment, timeline
 from crmsync.model import (
     STAGE,
     Contact,
@@ -21,6 +23,8 @@ from crmsync.model import (
     Mirrored,
     PlanStatus,
 )
+from crmsync.plots import text as plots
+from crmsync.store.life import life
 
 if TYPE_CHECKING:
     from crmsync.definition.evaluation.compiled import Compiled
@@ -85,6 +89,24 @@ def known_at(app: App, text: str, at: datetime) -> Knowledge:
     return Knowledge(
         mirrored.contact, at, definition, evaluator, _pulled_until(app), since, tuple(filter(None, ends))
     )
+
+
+def moments_of(app: App, contact: ContactId) -> tuple[Moment, ...]:
+    """Return the life of a contact, with those merged into it, oldest first."""
+    store = app.store
+    remembered = life(store.trail, store.plans, store.mirror.family(contact))
+    return timeline(remembered.entries, remembered.plans)
+
+
+def drawn(app: App, contact: ContactId, moments: Sequence[Moment], until: datetime) -> tuple[str, ...]:
+    """Draw its stages and scores as far as they had come at an instant; nothing where nothing is known."""
+    known = app.store.mirror.contact_at(contact, until)
+    mirrored, known_at = known or (None, None)
+    stage = mirrored.contact.properties.get(STAGE) if mirrored else None
+    entered_at = mirrored.contact.stage_entered_at if mirrored else None
+    past = [one for one in moments if one.at <= until]
+    since = Since(stage, entered_at, known_at)
+    return plots.life(segments(past, since, until), readings(past), app.definition.stages.order, until)
 
 
 _HELD = {

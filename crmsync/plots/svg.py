@@ -10,6 +10,7 @@ from html import escape
 from typing import Any, TypeAlias
 
 from crmsync.insight import words
+from crmsync.insight.period import Day
 from crmsync.insight.pictures import Reading, Segment
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -21,7 +22,7 @@ _PADDING = {
     "top": 6,
     "bottom": 4,
 }  # a browser's letters may be wider than those measured
-_INK, _LINE, _ACCENT, _SECOND = "#1c2126", "#d5d9de", "#0b5cad", "#a85a00"
+_INK, _LINE, _ACCENT, _SECOND, _THIRD = "#1c2126", "#d5d9de", "#0b5cad", "#a85a00", "#7d858d"
 # the one style sheet in every picture: who serves one allows it by its hash
 # vl-convert writes colours as attributes: a style sheet that names them turns them over in the dark
 STYLE = (
@@ -29,6 +30,7 @@ STYLE = (
     "@media(prefers-color-scheme:dark){"
     f'[fill="{_INK}"]{{fill:#e6e8ea}}[stroke="{_INK}"]{{stroke:#e6e8ea}}[stroke="{_LINE}"]{{stroke:#3a4249}}'
     f'[fill="{_ACCENT}"]{{fill:#6aaeff}}[stroke="{_ACCENT}"]{{stroke:#6aaeff}}'
+    f'[fill="{_THIRD}"]{{fill:#8f99a3}}'
     f'[fill="{_SECOND}"]{{fill:#f0b069}}[stroke="{_SECOND}"]{{stroke:#f0b069}}'
     "}"
 )
@@ -72,6 +74,23 @@ class Plots:
             f"{one.score} {words.number(one.value)} on {words.instant(one.at)}" for one in readings[-20:]
         )
         return self._drawn(_scores, rows, ("Fit and engagement over time", told))
+
+    def days(self, days: Sequence[Day]) -> str:
+        """Draw the stage changes of each day, promotions above the line, demotions below it."""
+        series = (("Promoted", 1), ("By others", 1), ("Demoted", -1))
+        rows = [
+            {"day": day.day.isoformat(), "what": name, "order": order, "contacts": sign * count}
+            for day in days
+            for order, ((name, sign), count) in enumerate(
+                zip(series, (day.promoted, day.by_others, day.demoted), strict=True)
+            )
+        ]
+        told = "; ".join(
+            f"{words.day(day.day)}: {day.promoted} promoted, {day.demoted} demoted, {day.by_others} by others"
+            for day in days
+            if day.promoted or day.demoted or day.by_others
+        )
+        return self._drawn(_days, rows, ("Stage changes a day", told))
 
     def _drawn(
         self, draw: Callable[[list[dict[str, Any]]], Any], rows: list[dict[str, Any]], said: tuple[str, str]
@@ -127,7 +146,7 @@ def _ribbon(rows: Rows) -> Any:
         alt.Chart(alt.Data(values=rows))
         .mark_bar(color=_ACCENT, height={"band": 0.55}, cornerRadius=2, minBandSize=3)
         .encode(
-            x=alt.X("from:T", title=None, axis=_time_axis()),
+            x=alt.X("from:T", title=None, axis=_time_axis(), scale=alt.Scale(type="utc")),
             x2="to:T",
             y=alt.Y("stage:N", sort=list(dict.fromkeys(lanes)), title=None),
         )
@@ -147,12 +166,35 @@ def _scores(rows: Rows) -> Any:
         "score:N", scale=alt.Scale(domain=["Fit", "Engagement"], range=[[5, 3], [1, 0]]), legend=None
     )
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("at:T", title=None, axis=_time_axis()), y=alt.Y("value:Q", title=None), color=colour
+        x=alt.X("at:T", title=None, axis=_time_axis(), scale=alt.Scale(type="utc")),
+        y=alt.Y("value:Q", title=None),
+        color=colour,
     )
     lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dash)
     return _themed(
         alt.layer(lines, base.mark_point(filled=True, size=36, opacity=1)).properties(width=540, height=180)
     )
+
+
+def _days(rows: Rows) -> Any:
+    import altair as alt
+
+    names = ["Promoted", "By others", "Demoted"]
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("utcyearmonthdate(day):T", title=None, axis=_time_axis(), scale=alt.Scale(type="utc")),
+            y=alt.Y("contacts:Q", title=None, axis=alt.Axis(tickMinStep=1)),
+            color=alt.Color(
+                "what:N",
+                scale=alt.Scale(domain=names, range=[_ACCENT, _THIRD, _SECOND]),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+            order=alt.Order("order:Q"),
+        )
+    )
+    return _themed(chart.properties(width=600, height=180))
 
 
 def _time_axis() -> Any:

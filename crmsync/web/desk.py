@@ -22,7 +22,7 @@ from crmsync.model import (
     Stage,
 )
 from crmsync.store.audit.filtering import AuditFilter
-from crmsync.store.audit.reading import Count, Head, RunLine, StageMove
+from crmsync.store.audit.reading import Count, Head, RunLine
 from crmsync.store.audit.verify import Verified
 
 
@@ -45,11 +45,10 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """What the trail holds since midnight UTC: counts by kind, cause and property, and moves between stages."""
+    """What the trail holds since midnight UTC: counts by kind, cause, property and stages."""
 
     day: date
     counts: tuple[Count, ...]
-    moves: tuple[StageMove, ...]
 
 
 @dataclass(frozen=True, slots=True)

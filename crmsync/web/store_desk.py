@@ -118,8 +118,7 @@ class StoreDesk:
     def today(self) -> Today:
         now = self.now()
         midnight = datetime.combine(now.date(), time(), tzinfo=UTC)
-        trail = self.store.trail
-        return Today(now.date(), trail.counts(midnight, now), trail.stage_moves(midnight, now))
+        return Today(now.date(), self.store.trail.counts(midnight, now))
 
     def health(self) -> Mapping[str, Any]:
         return self.daemon.health()

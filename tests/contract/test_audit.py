@@ -429,10 +429,10 @@ def test_counts_are_by_day_of_the_zone_asked_for(store: Store, clock: Clock) -> 
     day = timezone(timedelta(hours=2))
 
     counts = store.trail.counts(NOON, NOON + timedelta(days=2), day)
-    moves = store.trail.stage_moves(NOON, NOON + timedelta(hours=1))
+    (first, *_) = store.trail.counts(NOON, NOON + timedelta(hours=1))
     applied_counts = [(str(c.day), c.count) for c in counts if c.kind == "change.applied"]
     assert applied_counts == [("2026-11-22", 1), ("2026-11-23", 1)]
-    assert [(m.before, m.after, m.count) for m in moves] == [("lead", "marketingqualifiedlead", 1)]
+    assert (first.before, first.after, first.count) == ("lead", "marketingqualifiedlead", 1)
 
 
 def test_filters_offer_what_the_trail_has(told: Store) -> None:

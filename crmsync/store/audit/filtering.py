@@ -80,7 +80,7 @@ def _found(
         rest.append(_plain(a.kind).startswith(where.kind, autoescape=True))
     if where.definition is not None:
         rest.append(_of_definition(conn, where.definition))
-    query = sa.select(a.seq).where(*leading, *rest, *bounds, *_between(conn, where.since, where.until))
+    query = sa.select(a.seq).where(*leading, *rest, *bounds, *between(conn, where.since, where.until))
     return conn.scalars(query.order_by(order).limit(limit)).all()
 
 
@@ -155,7 +155,7 @@ def _of_definition(conn: Connection, wanted: str) -> _Condition:
     return sa.or_(sa.false(), *spans)
 
 
-def _between(conn: Connection, since: datetime | None, until: datetime | None) -> list[_Condition]:
+def between(conn: Connection, since: datetime | None, until: datetime | None) -> list[_Condition]:
     """
     Turn instants into bounds of seq, so that the newest entries are found without sorting all of them.
 

@@ -3,13 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import STAGE, Draft, Entry, RunId, Sent
+from crmsync.model import Draft, Entry, RunId, Sent
 from crmsync.store import tables as t
 from crmsync.store.audit import filtering
 from crmsync.store.audit.filtering import EVERYTHING, AuditFilter
@@ -23,12 +23,10 @@ __all__ = [
     "EVERYTHING",
     "AuditFilter",
     "Count",
+    "ForeignCount",
     "Head",
     "RunLine",
-    "StageMove",
 ]  # what pages and commands ask with
-
-_STAGE_CHANGES = ("change.applied", "change.foreign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +65,11 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class StageMove:
-    """How many contacts moved between two stages. `kind` is change.applied (ours) or change.foreign."""
+class ForeignCount:
+    """How many times `actor` (HubSpot's `<sourceType> <sourceId>`) changed the property `name`."""
 
-    kind: str
-    before: str | None
-    after: str | None
-    cause: str | None
+    actor: str
+    name: str
     count: int
 
 
@@ -183,13 +179,17 @@ def counts(conn: Connection, since: datetime, until: datetime, zone: tzinfo) -> 
     )
 
 
-def stage_moves(conn: Connection, since: datetime, until: datetime) -> tuple[StageMove, ...]:
-    """Count applied and foreign stage changes in the whole hours of [since, until)."""
-    found: Counter[tuple[str, str | None, str | None, str | None]] = Counter()
-    for one in counts(conn, since, until, UTC):
-        if one.property == STAGE and one.kind in _STAGE_CHANGES:
-            found[one.kind, one.before, one.after, one.cause] += one.count
-    return tuple(StageMove(*key, count) for key, count in found.items())
+def foreign(conn: Connection, since: datetime, until: datetime) -> tuple[ForeignCount, ...]:
+    """Count what others changed, appended in [since, until), by who and which property."""
+    a = t.audit.c
+    name = sa.func.coalesce(a.property, "")
+    query = (
+        sa.select(a.actor, name, sa.func.count())
+        .where(a.kind == "change.foreign", *filtering.between(conn, since, until))
+        .group_by(a.actor, name)
+        .order_by(sa.func.count().desc(), a.actor, name)
+    )
+    return tuple(ForeignCount(*row) for row in conn.execute(query))
 
 
 def choices(conn: Connection, field: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from crmsync.model import (
 )
 from crmsync.store import tables as t
 from crmsync.store.audit import applied, export, reading, verify
-from crmsync.store.audit.reading import EVERYTHING, AuditFilter, Count, Head, RunLine, StageMove
+from crmsync.store.audit.reading import EVERYTHING, AuditFilter, Count, ForeignCount, Head, RunLine
 from crmsync.store.audit.reversals import reversals
 from crmsync.store.audit.settling import settle_mirror
 from crmsync.store.audit.verify import Verified
@@ -169,10 +169,10 @@ class Trail:
         with self._database.read() as conn:
             return reading.counts(conn, since, until, zone)
 
-    def stage_moves(self, since: datetime, until: datetime) -> tuple[StageMove, ...]:
-        """Count applied and foreign stage changes in [since, until), whole hours, by stage and cause."""
+    def foreign(self, since: datetime, until: datetime) -> tuple[ForeignCount, ...]:
+        """Count what others changed, appended in [since, until), by who and which property; most first."""
         with self._database.read() as conn:
-            return reading.stage_moves(conn, since, until)
+            return reading.foreign(conn, since, until)
 
     def choices(self, field: str) -> tuple[str, ...]:
         """Return the values a filter can take: field is kind, cause, property, actor or definition (JSON texts)."""
