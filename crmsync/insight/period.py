@@ -70,6 +70,14 @@ class Day:
     demoted: int
     by_others: int
 
+    @property
+    def count(self) -> int:
+        return self.promoted + self.demoted + self.by_others
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.count == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Why:

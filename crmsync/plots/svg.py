@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from typing import Any, TypeAlias
 
@@ -16,6 +16,9 @@ from crmsync.insight.pictures import Reading, Segment
 Rows: TypeAlias = list[dict[str, Any]]
 
 _KEPT = 256
+_A_YEAR = timedelta(days=400)
+_SHORT, _LONG = "%-d %b", "%b %Y"
+_WIDTH = 440  # of what is drawn: with its axis it fits half a page as it is
 _PADDING = {
     "left": 14,
     "right": 8,
@@ -88,7 +91,7 @@ class Plots:
         told = "; ".join(
             f"{words.day(day.day)}: {day.promoted} promoted, {day.demoted} demoted, {day.by_others} by others"
             for day in days
-            if day.promoted or day.demoted or day.by_others
+            if not day.is_quiet
         )
         return self._drawn(_days, rows, ("Stage changes a day", told))
 
@@ -135,23 +138,24 @@ def _funnel(rows: Rows) -> Any:
     numbers = base.mark_text(align="left", dx=6, fontSize=13, color=_INK).encode(
         text=alt.Text("contacts:Q", format=",")
     )
-    return _themed(alt.layer(bars, numbers).properties(width=440, height=30 * len(rows)))
+    return _themed(alt.layer(bars, numbers).properties(width=_WIDTH - 60, height=26 * len(rows)))
 
 
 def _ribbon(rows: Rows) -> Any:
     import altair as alt
 
+    axis = _time_axis(min(row["from"] for row in rows), max(row["to"] for row in rows))
     lanes = [row["stage"] for row in sorted(rows, key=lambda row: -row["rank"])]
     chart = (
         alt.Chart(alt.Data(values=rows))
-        .mark_bar(color=_ACCENT, height={"band": 0.55}, cornerRadius=2, minBandSize=3)
+        .mark_bar(color=_ACCENT, stroke=_ACCENT, strokeWidth=2, height={"band": 0.55}, cornerRadius=1)
         .encode(
-            x=alt.X("from:T", title=None, axis=_time_axis(), scale=alt.Scale(type="utc")),
+            x=alt.X("from:T", title=None, axis=axis, scale=alt.Scale(type="utc")),
             x2="to:T",
             y=alt.Y("stage:N", sort=list(dict.fromkeys(lanes)), title=None),
         )
     )
-    return _themed(chart.properties(width=540, height=32 * len(set(lanes))))
+    return _themed(chart.properties(width=_WIDTH, height=32 * len(set(lanes))))
 
 
 def _scores(rows: Rows) -> Any:
@@ -165,14 +169,17 @@ def _scores(rows: Rows) -> Any:
     dash = alt.StrokeDash(
         "score:N", scale=alt.Scale(domain=["Fit", "Engagement"], range=[[5, 3], [1, 0]]), legend=None
     )
+    axis = _time_axis(min(row["at"] for row in rows), max(row["at"] for row in rows))
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("at:T", title=None, axis=_time_axis(), scale=alt.Scale(type="utc")),
+        x=alt.X("at:T", title=None, axis=axis, scale=alt.Scale(type="utc")),
         y=alt.Y("value:Q", title=None),
         color=colour,
     )
     lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dash)
     return _themed(
-        alt.layer(lines, base.mark_point(filled=True, size=36, opacity=1)).properties(width=540, height=180)
+        alt.layer(lines, base.mark_point(filled=True, size=36, opacity=1)).properties(
+            width=_WIDTH, height=150
+        )
     )
 
 
@@ -180,12 +187,14 @@ def _days(rows: Rows) -> Any:
     import altair as alt
 
     names = ["Promoted", "By others", "Demoted"]
+    most = max(abs(row["contacts"]) for row in rows)  # whole contacts only
+    axis = _time_axis(rows[0]["day"], rows[-1]["day"])
     chart = (
         alt.Chart(alt.Data(values=rows))
         .mark_bar()
         .encode(
-            x=alt.X("utcyearmonthdate(day):T", title=None, axis=_time_axis(), scale=alt.Scale(type="utc")),
-            y=alt.Y("contacts:Q", title=None, axis=alt.Axis(tickMinStep=1)),
+            x=alt.X("utcyearmonthdate(day):T", title=None, axis=axis, scale=alt.Scale(type="utc")),
+            y=alt.Y("contacts:Q", title=None, axis=alt.Axis(tickCount=min(4, most), format="d")),
             color=alt.Color(
                 "what:N",
                 scale=alt.Scale(domain=names, range=[_ACCENT, _THIRD, _SECOND]),
@@ -194,13 +203,15 @@ def _days(rows: Rows) -> Any:
             order=alt.Order("order:Q"),
         )
     )
-    return _themed(chart.properties(width=600, height=180))
+    return _themed(chart.properties(width=_WIDTH, height=150))
 
 
-def _time_axis() -> Any:
+def _time_axis(begin: str, end: str) -> Any:
+    """Make an axis whose labels name the day, or the month where years go by."""
     import altair as alt
 
-    return alt.Axis(labelOverlap=True, tickCount=6)
+    span = datetime.fromisoformat(end) - datetime.fromisoformat(begin)
+    return alt.Axis(labelOverlap=True, tickCount=6, format=_LONG if span > _A_YEAR else _SHORT)
 
 
 def _themed(chart: Any) -> Any:

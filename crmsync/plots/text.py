@@ -9,7 +9,7 @@ from crmsync.insight.pictures import Reading, Segment
 
 WIDTH = 80
 _LABEL = 13  # columns for the name in front
-_ROOM = 53  # and for a life; behind it stand the numbers
+_ROOM = 51  # and for a life; behind it stand the numbers
 _LEVELS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _IN, _OUT = "█", "·"
@@ -75,7 +75,7 @@ def _scores(readings: Sequence[Reading], begin: datetime, end: datetime) -> Iter
         for one in mine:
             start = min(_column(one.at, begin, end), _ROOM - 1)
             columns[start:] = _level(one.value, low, high) * (_ROOM - start)
-        first, last = words.number(mine[0].value), words.number(mine[-1].value)
+        first, last = words.number(round(mine[0].value)), words.number(round(mine[-1].value))
         numbers = last if first == last else f"{first} to {last}"
         yield f"{_label(name)}{''.join(columns)} {numbers}"
 

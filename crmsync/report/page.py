@@ -38,7 +38,7 @@ def as_html(report: Report, plots: Plots) -> str:
 
 
 def _has_moves(report: Report) -> bool:
-    return any(day.promoted or day.demoted or day.by_others for day in report.days)
+    return not all(day.is_quiet for day in report.days)
 
 
 @cache

@@ -9,6 +9,7 @@ from crmsync.cycle.revert import Conflict, Request
 from crmsync.definition.review.comparing import Difference
 from crmsync.definition.signing import SignatureStatus
 from crmsync.definition.wording.lines import Section
+from crmsync.insight.period import Day
 from crmsync.insight.plan_view import PlanView
 from crmsync.insight.timeline import Moment
 from crmsync.model import (
@@ -152,6 +153,9 @@ class Desk(Protocol):
     def funnel(self) -> Funnel: ...
 
     def today(self) -> Today: ...
+
+    def days(self, since: date) -> tuple[Day, ...]:
+        """Return the stage changes of each day (UTC) from `since` to today, oldest first."""
 
     def health(self) -> Mapping[str, Any]:
         """

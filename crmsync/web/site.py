@@ -96,6 +96,7 @@ def make_app(desk: Desk, config: WebConfig) -> Starlette:
 _READ: Mapping[str, Page] = {
     "/": overview.show,
     "/funnel.svg": overview.funnel_picture,
+    "/days.svg": overview.days_picture,
     "/contacts": contacts.search,
     "/contacts/{id}": contacts.show,
     "/contacts/{id}/stages.svg": contacts.stages_picture,

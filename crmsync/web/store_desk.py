@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from crmsync.definition.signing import signature_status
 from crmsync.definition.wording import card
 from crmsync.definition.wording.sentences import describe
 from crmsync.errors import DefinitionError
+from crmsync.insight.period import Day, days
 from crmsync.insight.plan_view import plan_view
 from crmsync.insight.timeline import Moment, timeline
 from crmsync.model import (
@@ -119,6 +120,11 @@ class StoreDesk:
         now = self.now()
         midnight = datetime.combine(now.date(), time(), tzinfo=UTC)
         return Today(now.date(), self.store.trail.counts(midnight, now))
+
+    def days(self, since: date) -> tuple[Day, ...]:
+        now = self.now()
+        begin = datetime.combine(since, time(), tzinfo=UTC)
+        return days(self.store.trail.counts(begin, now, only=STAGE), since, now.date())
 
     def health(self) -> Mapping[str, Any]:
         return self.daemon.health()

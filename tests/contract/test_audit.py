@@ -429,10 +429,20 @@ def test_counts_are_by_day_of_the_zone_asked_for(store: Store, clock: Clock) -> 
     day = timezone(timedelta(hours=2))
 
     counts = store.trail.counts(NOON, NOON + timedelta(days=2), day)
-    (first, *_) = store.trail.counts(NOON, NOON + timedelta(hours=1))
+    (first, *_) = store.trail.counts(NOON, NOON + timedelta(minutes=1))
     applied_counts = [(str(c.day), c.count) for c in counts if c.kind == "change.applied"]
     assert applied_counts == [("2026-11-22", 1), ("2026-11-23", 1)]
     assert (first.before, first.after, first.count) == ("lead", "marketingqualifiedlead", 1)
+
+
+def test_the_hour_that_has_just_begun_is_counted_and_the_next_one_not(store: Store) -> None:
+    take(store, a_contact())
+    (intent,) = intend(store, an_intent_draft())
+    store.trail.settle([applied(intent)], RUN)
+
+    assert store.trail.counts(NOON - timedelta(hours=1), NOON) == ()
+    assert {one.kind for one in store.trail.counts(NOON, NOON + timedelta(seconds=1))} >= {"change.applied"}
+    assert store.trail.counts(NOON, NOON + timedelta(days=1), only="crmsync_fit") == ()
 
 
 def test_filters_offer_what_the_trail_has(told: Store) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 import orjson
 import sqlalchemy as sa
@@ -27,6 +27,9 @@ __all__ = [
     "Head",
     "RunLine",
 ]  # what pages and commands ask with
+
+
+_GRAIN = timedelta(milliseconds=1)  # of the instants of entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +164,18 @@ def _run_lines(conn: Connection, started: Sequence[Entry]) -> tuple[RunLine, ...
     )
 
 
-def counts(conn: Connection, since: datetime, until: datetime, zone: tzinfo) -> tuple[Count, ...]:
-    """Count the whole hours of [since, until)."""
+def counts(
+    conn: Connection, since: datetime, until: datetime, zone: tzinfo, only: str | None
+) -> tuple[Count, ...]:
+    """Count every hour that [since, until) touches, also one that has just begun."""
     c = t.audit_tallies.c
     query = (
         sa.select(c.hour, c.kind, c.cause, c.property, c.before, c.after, c.count)
-        .where(c.hour >= to_text(since)[:13], c.hour < to_text(until)[:13])
+        .where(c.hour >= to_text(since)[:13], c.hour <= to_text(until - _GRAIN)[:13])
         .order_by(c.hour, c.kind, c.cause, c.property, c.before, c.after)
     )
+    if only is not None:
+        query = query.where(c.property == only)
     found: Counter[tuple[date, str, str, str, str, str]] = Counter()
     for hour, kind, cause, name, before, after, count in conn.execute(query):
         day = from_text(f"{hour}:00:00Z").astimezone(zone).date()

@@ -164,10 +164,17 @@ class Trail:
         with self._database.read() as conn:
             return reading.run(conn, run)
 
-    def counts(self, since: datetime, until: datetime, zone: tzinfo = UTC) -> tuple[Count, ...]:
-        """Count entries in [since, until), whole hours, by day in `zone`, kind, cause, property and stages."""
+    def counts(
+        self, since: datetime, until: datetime, zone: tzinfo = UTC, *, only: str | None = None
+    ) -> tuple[Count, ...]:
+        """
+        Count entries by day in `zone`, kind, cause, property and stages: of every hour that [since, until) touches.
+
+        Args:
+            only: a property: entries about it alone.
+        """
         with self._database.read() as conn:
-            return reading.counts(conn, since, until, zone)
+            return reading.counts(conn, since, until, zone, only)
 
     def foreign(self, since: datetime, until: datetime) -> tuple[ForeignCount, ...]:
         """Count what others changed, appended in [since, until), by who and which property; most first."""

@@ -1,5 +1,7 @@
 """How the funnel stands, what changed today and why, what waits for a person, how the daemon is."""
 
+from datetime import date, timedelta
+
 from starlette.responses import Response
 
 from crmsync.insight.period import moves, totals, whys
@@ -7,6 +9,7 @@ from crmsync.web.asking import Ask
 from crmsync.web.desk import Funnel
 
 _RUNS_SHOWN = 5
+_DAYS_SHOWN = 30
 
 
 def show(ask: Ask) -> Response:
@@ -17,6 +20,7 @@ def show(ask: Ask) -> Response:
         funnel=stages_of(ask.desk.funnel()),
         today=today,
         totals=totals(today.counts),
+        days=ask.desk.days(_since(ask)),
         moves=moves(today.counts),
         causes=whys(today.counts),
         runs=ask.desk.runs(limit=_RUNS_SHOWN),
@@ -27,6 +31,14 @@ def show(ask: Ask) -> Response:
 
 def funnel_picture(ask: Ask) -> Response:
     return ask.picture(ask.plots.funnel(stages_of(ask.desk.funnel())))
+
+
+def days_picture(ask: Ask) -> Response:
+    return ask.picture(ask.plots.days(ask.desk.days(_since(ask))))
+
+
+def _since(ask: Ask) -> date:
+    return ask.now.date() - timedelta(days=_DAYS_SHOWN - 1)
 
 
 def stages_of(funnel: Funnel) -> tuple[tuple[str | None, int], ...]:
