@@ -115,6 +115,8 @@ def _svg(chart: Any, title: str, told: str) -> str:
     import vl_convert
 
     text: str = vl_convert.vegalite_to_svg(chart.to_dict())
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]  # several pictures may stand in one page
+    text = text.replace('id="clip', f'id="{mark}-clip').replace("url(#clip", f"url(#{mark}-clip")
     opening, _, rest = text.partition(">")
     told_too = f"<title>{escape(title)}</title><desc>{escape(told)}</desc>"
     return f'{opening} role="img">{told_too}<style>{STYLE}</style>{rest}'

@@ -1,5 +1,6 @@
 """What the pages make of machine words, explanations and numbers: pure, without HTTP."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -183,6 +184,17 @@ def test_a_picture_escapes_its_words_and_says_them() -> None:
 
 def test_nothing_to_draw_is_said() -> None:
     assert "Nothing yet." in Plots().stages((), ("lead",))
+
+
+def test_several_pictures_may_stand_in_one_page() -> None:
+    plots = Plots()
+    pictures = [plots.scores([Reading("Fit", NOW - timedelta(days=9), value)], NOW) for value in (40.0, 60.0)]
+
+    ids = [name for svg in pictures for name in re.findall(r'id="([^"]+)"', svg)]
+
+    assert ids
+    assert len(set(ids)) == len(ids)
+    assert all(name in ids for svg in pictures for name in re.findall(r"url\(#([^)]+)\)", svg))
 
 
 def test_a_score_holds_until_now() -> None:
