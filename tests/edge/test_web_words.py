@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from crmsync.insight import words
-from crmsync.insight.period import Day
 from crmsync.insight.pictures import Reading, Segment
 from crmsync.model import STAGE, Draft, Entry, Own
 from crmsync.plots.svg import Plots
@@ -188,8 +187,7 @@ def test_nothing_to_draw_is_said() -> None:
 
 
 def test_several_pictures_may_stand_in_one_page() -> None:
-    plots = Plots()
-    pictures = [plots.days([Day(NOW.date(), count, 1, 0)]) for count in (1, 2)]
+    pictures = [Plots().funnel([("lead", count)]) for count in (1, 2)]
 
     ids = [name for svg in pictures for name in re.findall(r'id="([^"]+)"', svg)]
 
