@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crmsync.model import Association, Kind
-from crmsync.portal.batching import in_batches
+from crmsync.portal.batching import errors_of, in_batches
 from crmsync.portal.client import Client
+from crmsync.portal.faults import problem_words
 from crmsync.portal.shapes import Unreadable, a_map, an_id, broken_answer, next_after
 
 AT_ONCE = 1_000
@@ -37,6 +38,8 @@ def _read_batch(
     while inputs:
         afters = {one["id"]: one.get("after") for one in inputs}
         answer = client.associations(kind.value, to.value, inputs).json
+        if any(_is_trouble(one) for one in errors_of(answer)):
+            raise broken_answer("some associations could not be read")
         more = []
         for raw in answer["results"]:
             try:
@@ -46,6 +49,14 @@ def _read_batch(
             if after is not None:
                 more.append({"id": object_id, "after": after})
         inputs = more
+
+
+def _is_trouble(error: Mapping[str, Any]) -> bool:
+    """Tell a failure from HubSpot's way of saying that there are none; taken for none it would cost the events."""
+    category, _, _ = problem_words(error)
+    return category not in {"", "OBJECT_NOT_FOUND"} and "NO_ASSOCIATIONS_FOUND" not in str(
+        error.get("subCategory")
+    )
 
 
 def _take(raw: object, afters: Mapping[str, str | None], ends: dict[str, Ends]) -> tuple[str, str | None]:

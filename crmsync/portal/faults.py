@@ -20,6 +20,7 @@ _QUOTED_PROPERTY = re.compile(r"""[Pp]ropert(?:y|ies):?\s+["'`]([a-z][a-z0-9_]{0
 _LONGEST_WAIT_S = 60.0
 _MIGRATION_WAIT_S = 3600.0
 _LOCK_S = 2.0
+_LEAST_WAIT_S = 1.0  # "Retry-After: 0" while the window is full would have us hammer
 _WAITS_S = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0, "UNKNOWN": 10.0}
 """*Source*: portal facts, section 1.3; HubSpot's own Node client waits the same."""
 
@@ -194,7 +195,7 @@ def _limited(route: Route, headers: Mapping[str, str], said: Mapping[str, Any]) 
     if policy == "DAILY":
         # the budget knows the portal's midnight and fills in the seconds
         return Fault(RateLimited("The portal's daily limit is used up.", policy=policy, retry_after_s=0.0))
-    wait_s = _retry_after_s(headers, _WAITS_S[policy])
+    wait_s = _retry_after_s(headers, _WAITS_S[policy], least=_LEAST_WAIT_S)
     error = RateLimited(
         f"HubSpot's limit {policy} stays used up by other apps ({route.template}).",
         policy=policy,

@@ -101,10 +101,11 @@ class Lookups:
         """Say a call's outcome in words: HubSpot's own, or the portal's label; an unknown one stays its id."""
         if guid is None:
             return None
-        known = DISPOSITIONS.get(guid.lower())
+        asked = guid.lower()
+        known = DISPOSITIONS.get(asked)
         if known is not None:
             return known
-        return self._dispositions.value().get(guid) or self._dispositions.surprised().get(guid, guid)
+        return self._dispositions.value().get(asked) or self._dispositions.surprised().get(asked, guid)
 
     def stages(self) -> tuple[str, ...]:
         """List the lifecycle stages in the portal's order."""
@@ -129,7 +130,7 @@ class Lookups:
         if not isinstance(found, list):
             raise broken_answer("the call outcomes cannot be read")
         return {
-            one["id"]: one["label"]
+            one["id"].lower(): one["label"]
             for one in found
             if isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("label"), str)
         }

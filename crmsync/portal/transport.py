@@ -21,6 +21,7 @@ from crmsync.portal.clock import PortalClock
 from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.faults import Again, Fault, broken, refusal, unreached
 from crmsync.portal.freshness import Freshness
+from crmsync.portal.parsing import parsed
 from crmsync.portal.paths import Route, route
 from crmsync.portal.traffic import Traffic
 from crmsync.portal.wire import Broken, Exchange, NotSent
@@ -199,8 +200,8 @@ class Transport:
             fault = refusal(sending.route, exchange.status, exchange.headers, exchange.body)
             raise self._again(sending, fault)
         try:
-            json = orjson.loads(exchange.body) if exchange.status != 204 else None
-        except orjson.JSONDecodeError as error:
+            json = parsed(exchange.body) if exchange.status != 204 else None
+        except ValueError as error:
             raise self._again(sending, broken(sending.route, "not JSON", status=exchange.status)) from error
         if sending.route.has_results and not (
             isinstance(json, dict) and isinstance(json.get("results"), list)

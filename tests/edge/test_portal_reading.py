@@ -191,6 +191,23 @@ def test_an_id_without_associations_has_none(each: Served) -> None:
     assert found == {alone: (), nobody: (), contact: (Association(companies[0], is_primary=True),)}
 
 
+def test_g7_associations_that_could_not_be_read_are_not_taken_for_none(both: Served) -> None:
+    ours = both.create(email="a@acme.example")
+    none = {"category": "OBJECT_NOT_FOUND", "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"}
+    for error in (
+        {"message": "No company."},
+        none,
+        {"category": "INTERNAL_ERROR", "context": {"fromObjectId": [ours]}},
+    ):
+        answer = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [error]}
+        both.sandbox.arm("replace", path="*/associations/*", status=207, body=json.dumps(answer))
+
+    assert both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [ours]) == {ours: ()}
+    assert both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [ours]) == {ours: ()}
+    with pytest.raises(Unavailable, match="associations"):
+        both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [ours])
+
+
 def test_thousands_of_ids_take_one_request_a_thousand(both: Served) -> None:
     both.forget_requests()
     found = both.gateway.associations(Kind.CONTACT, Kind.CALL, [str(n) for n in range(1, 2_501)])

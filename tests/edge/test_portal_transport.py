@@ -124,6 +124,38 @@ def test_a_redirect_is_not_followed_since_it_would_carry_the_token_elsewhere(
 # --- what is tried again -----------------------------------------------------------------------------------------
 
 
+def test_g12_half_an_emoji_does_not_cost_the_page(time: FakeTime, server: responses.RequestsMock) -> None:
+    say(
+        server,
+        LIST,
+        200,
+        r'{"results": [{"id": "7", "subject": "caf\u00e9 \ud83d"}, {"id": "8", "whole": "\ud83d\ude00"}]}',
+    )
+
+    assert a_client(time).list_page("contacts", properties=[]).json == {
+        "results": [{"id": "7", "subject": "café ?"}, {"id": "8", "whole": "\U0001f600"}]
+    }
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(r'{"results": ["\ud83d", NaN]}', id="no number"),
+        pytest.param(r'{"results": ["\ud83d"', id="cut short"),
+        pytest.param('{"results": ' + "[" * 100_000 + r'"\ud83d"', id="nested without end"),
+        pytest.param(b'{"results": ["\\ud83d \xff"]}', id="not UTF-8"),
+    ],
+)
+def test_what_is_not_json_stays_unavailable(
+    time: FakeTime, server: responses.RequestsMock, body: str | bytes
+) -> None:
+    say(server, LIST, 200, body)
+
+    with pytest.raises(Unavailable, match="not JSON"):
+        read(a_client(time))
+
+
 @pytest.mark.parametrize("call", [read, search])
 @pytest.mark.parametrize(
     "first",
@@ -228,6 +260,7 @@ def test_a_connection_that_never_stood_is_tried_again(time: FakeTime, call: Call
         pytest.param(HTML, {}, 10, 10.2, id="not even JSON"),
         pytest.param({"policyName": "SECONDLY"}, {"Retry_After": "30"}, 30, 30.2, id="as it says"),
         pytest.param({"policyName": "SECONDLY"}, {"Retry_After": "86400"}, 60, 60.2, id="capped"),
+        pytest.param({"policyName": "SECONDLY"}, {"Retry_After": "0"}, 1, 1.2, id="at least a moment"),
         pytest.param({"policyName": "SECONDLY"}, {"Retry_After": "soon"}, 1, 1.2, id="unreadable"),
     ],
 )
