@@ -23,7 +23,7 @@ def is_same(got: Any, expected: Any) -> bool:
             and all(is_same(got[k], expected[k]) for k in got)
         )
     if isinstance(expected, float):
-        return isinstance(got, float) and abs(got - expected) < 1e-5
+        return isinstance(got, float) and abs(got - expected) < 1e-5 and str(got) != "-0.0"
     return bool(got == expected) and type(got) is type(expected)
 
 

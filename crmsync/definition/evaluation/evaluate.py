@@ -48,7 +48,7 @@ class FrameEvaluator:
         decider = Decider(self.definition, self.layout, truths, as_of_us)
         frame = self._with_sums(frames, as_of_us)
         frame = self._with_inputs(frame, truths, campaigns, decider)
-        frame = self._with_points(frame, truths, campaigns)
+        frame = self._with_points(frame, truths, campaigns, decider)
         frame = self._with_scores(frame, campaigns)
         frame = self._with_rules(frame, decider, campaigns)
         return _with_decision(frame, decider)
@@ -85,15 +85,17 @@ class FrameEvaluator:
         ]
         return _with(frame, columns)
 
-    def _with_points(self, frame: Lazy, truths: Truths, campaigns: Sequence[tuple[int, Campaign]]) -> Lazy:
+    def _with_points(
+        self, frame: Lazy, truths: Truths, campaigns: Sequence[tuple[int, Campaign]], decider: Decider
+    ) -> Lazy:
+        """Add the points, and what is derived from the inputs: vetoes, evidence, the campaign's name."""
         layout, definition = self.layout, self.definition
         points = (
             scoring.points_of(criterion, layout, truths, campaigns).alias(raw(layout.criteria[criterion.id]))
             for criterion in definition.criteria()
         )
-        disqualified = Decider(definition, layout, truths, truths.as_of_us).disqualified()
         derived = [
-            disqualified.alias("disqualified"),
+            decider.disqualified().alias("disqualified"),
             scoring.evidence_count(layout).alias("evidence_count"),
             scoring.campaign_name(campaigns, is_key=False).alias("campaign"),
             scoring.campaign_name(campaigns, is_key=True).alias("campaign_key"),
