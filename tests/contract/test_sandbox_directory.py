@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -251,41 +251,6 @@ def test_26_a_webhook_nobody_takes_is_tried_ten_times_more_within_a_day() -> Non
 
     assert tries == 11
     assert now_ms - ms(START) < timedelta(hours=24) / timedelta(milliseconds=1)
-
-
-def test_the_same_seed_gives_the_same_portal() -> None:
-    def told(seed: int) -> list[Body]:
-        api = an_api(120, seed=seed)
-        return [
-            one["properties"]
-            for one in api.get(f"{CONTACTS}?limit=100&properties=email,lifecyclestage,country")["results"]
-        ]
-
-    assert told(1) == told(1)
-    assert told(1) != told(2)
-
-
-def test_the_seeded_company_has_everything_that_makes_life_hard() -> None:
-    api = an_api(200)
-    world = api.portal.world
-    contacts = [*world.shelf("contacts").live.values()]
-    companies = [len(world.linked("contacts", one.id, "companies")) for one in contacts]
-    activities = [sum(len(world.linked("contacts", one.id, kind)) for kind in ("calls", "emails", "meetings", "notes"))
-                  for one in contacts]  # fmt: skip
-    stages = [version for one in contacts for version in one.versions("lifecyclestage")]
-    typed = [one.email for form in api.portal.world.marketing.forms.values() for one in form.submissions]
-    employees = {one.text("numberofemployees") for one in world.shelf("companies").live.values()}
-
-    assert 0 in companies
-    assert max(companies) > 1
-    assert max(activities) >= 100
-    assert {"CRM_UI", "IMPORT", "FORM"} < {version.source.type for version in stages}
-    assert world.shelf("contacts").merged
-    assert world.shelf("contacts").archived
-    assert any(email.isupper() for email in typed)
-    assert any(one.text("hs_additional_emails") for one in contacts)
-    assert employees & {"1,200", "ca. 50", "50-100"}
-    assert max(one.updated_ms for one in contacts) < ms(datetime(2026, 11, 22, 12, 0, tzinfo=UTC))
 
 
 def test_the_page_about_the_sandbox_names_every_control_edit_and_fault() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from crmsync.sandbox.portal import Portal
 from crmsync.sandbox.seed.people import OWNERS
+from crmsync.sandbox.seed.wording import in_office_hours, phrase
 from crmsync.sandbox.state.hubspot_schema import DISPOSITIONS
 from crmsync.sandbox.state.kinds import BY_NAME, DEALS
 from crmsync.sandbox.state.record import Record
@@ -24,7 +25,7 @@ def add_deals(
 ) -> None:
     """One deal, now and then two, for each contact that has one; with its primary company."""
     graph, shelf = portal.world.graph, portal.world.shelf("deals")
-    records = []
+    companies, records = portal.world.shelf("companies").live, []
     for contact, how in zip(contacts, wanted, strict=True):
         for _ in range(0 if not how else 1 if rng.random() < 0.85 else 2):
             created_ms = rng.randrange(contact.created_ms, now_ms - HOUR)
@@ -34,6 +35,8 @@ def add_deals(
             records.append(record)
             graph.connect(("deals", "contacts"), record.id, contact.id)
             company = graph.primary("contacts", contact.id, "companies")
+            buyer = companies[company].text("name") if company is not None else contact.text("lastname")
+            record.own["dealname"] = f"{buyer} - {record.own['dealname']}"
             if company is not None:
                 graph.connect(("deals", "companies"), record.id, company)
                 graph.make_primary(("deals", "companies"), record.id, company)
@@ -50,7 +53,7 @@ def _deal(rng: random.Random, how: str, created_ms: int, now_ms: int) -> dict[st
     numeric = {"open": "121447701", "won": "121447702", "lost": "121447703"}[how]
     closes_ms = rng.randrange(created_ms, now_ms) if how != "open" else now_ms + rng.randrange(DAY, 90 * DAY)
     own = {
-        "dealname": f"Deal {rng.randrange(10_000)}", "pipeline": "61447719" if renewal else "default",
+        "dealname": phrase("deals", rng.randrange(10_000)), "pipeline": "61447719" if renewal else "default",
         "dealstage": numeric if renewal else rng.choice(stages), "closedate": iso(closes_ms),
         "amount": rng.choice((str(rng.randrange(2_000, 90_000, 500)), f"{rng.randrange(2_000, 90_000) / 4:.2f}", "")),
         "hubspot_owner_id": str(rng.choice(OWNERS)[0]),
@@ -108,9 +111,17 @@ def _add_kind(
 def _when(rng: random.Random, owner: Record, now_ms: int, *, planned: bool) -> int:
     """Mostly lately, never before the contact was there; meetings and tasks also ahead."""
     if planned and rng.random() < 0.08:
-        return now_ms + rng.randrange(HOUR, 20 * DAY)
+        ahead_ms = now_ms + rng.randrange(HOUR, 20 * DAY)
+        return at_ms if (at_ms := on_the_half_hour(in_office_hours(ahead_ms))) > now_ms else ahead_ms
     age_ms = int(rng.expovariate(1 / (75 * DAY)))
-    return max(owner.created_ms, now_ms - 15 * MINUTE - age_ms)
+    past_ms = max(owner.created_ms, now_ms - 15 * MINUTE - age_ms)
+    at_ms = in_office_hours(past_ms)
+    at_ms = on_the_half_hour(at_ms) if planned else at_ms
+    return at_ms if owner.created_ms <= at_ms <= now_ms - 15 * MINUTE else past_ms
+
+
+def on_the_half_hour(ms: int) -> int:
+    return ms - ms % (30 * MINUTE)
 
 
 def _template(rng: random.Random, name: str, *, planned: bool) -> dict[str, str]:
@@ -119,15 +130,14 @@ def _template(rng: random.Random, name: str, *, planned: bool) -> dict[str, str]
     own = dict(_FROM_UI) | {"hubspot_owner_id": str(rng.choice(OWNERS)[0])}
     match name:
         case "calls":
-            disposition = rng.choice(DISPOSITIONS)[0] if rng.random() < 0.9 else ""
-            own |= {"hs_call_title": f"Call {number}", "hs_call_direction": rng.choice(("INBOUND", "OUTBOUND",
-            "OUTBOUND")),
-                    "hs_call_status": rng.choice(("COMPLETED", "COMPLETED", "NO_ANSWER", "BUSY")),
-                    "hs_call_disposition": disposition,
-                    "hs_call_duration": rng.choice(("0", "12000", "59000", "60000", "184000", "1260000",
-                    ""))}  # fmt: skip
+            disposition, label = rng.choice(DISPOSITIONS) if rng.random() < 0.9 else ("", "")
+            own |= {"hs_call_title": phrase(name, number), "hs_call_direction": rng.choice(("INBOUND", "OUTBOUND",
+            "OUTBOUND")), "hs_call_disposition": disposition}  # fmt: skip
+            status = rng.choice(("COMPLETED", "COMPLETED", "NO_ANSWER", "BUSY"))
+            length = rng.choice(("0", "12000", "59000", "60000", "184000", "1260000", ""))
+            own |= _how_it_went(label, status, length)
         case "emails":
-            own |= {"hs_email_subject": f"Re: proposal {number}", "hs_email_direction": rng.choice(("EMAIL", "EMAIL",
+            own |= {"hs_email_subject": phrase(name, number), "hs_email_direction": rng.choice(("EMAIL", "EMAIL",
             "INCOMING_EMAIL")),
                     "hs_email_status": rng.choice(("SENT", "SENT", "SENT", "BOUNCED")),
                     "hs_email_open_count": str(rng.randrange(4)),
@@ -137,17 +147,31 @@ def _template(rng: random.Random, name: str, *, planned: bool) -> dict[str, str]
                 ("COMPLETED", "COMPLETED", "COMPLETED", "NO_SHOW", "CANCELED", "RESCHEDULED", "")
             )
             own |= {
-                "hs_meeting_title": f"Meeting {number}",
+                "hs_meeting_title": phrase(name, number),
                 "hs_meeting_outcome": "SCHEDULED" if planned else held,
             }
         case "notes":
-            own |= {"hs_note_body": f"<p>Note {number}</p>", "hs_body_preview": f"Note {number}"}
+            own |= {"hs_note_body": f"<p>{phrase(name, number)}</p>", "hs_body_preview": phrase(name, number)}
         case "tasks":
             done = rng.choice(("COMPLETED", "COMPLETED", "NOT_STARTED", "DEFERRED"))
-            own |= {"hs_task_subject": f"Follow up {number}", "hs_task_status": "NOT_STARTED" if planned else done,
+            own |= {"hs_task_subject": phrase(name, number), "hs_task_status": "NOT_STARTED" if planned else done,
                     "hs_task_priority": rng.choice(("LOW", "MEDIUM", "HIGH")), "hs_task_type": rng.choice(("TODO",
                     "CALL", "EMAIL"))}  # fmt: skip
         case _:
             own |= {"hs_communication_channel_type": rng.choice(("WHATS_APP", "LINKEDIN_MESSAGE", "SMS")),
-                    "hs_communication_logged_from": "CRM", "hs_communication_body": f"Message {number}"}  # fmt: skip
+                    "hs_communication_logged_from": "CRM", "hs_communication_body": phrase(name, number)}  # fmt: skip
     return {key: value for key, value in own.items() if value}
+
+
+def _how_it_went(disposition: str, status: str, length: str) -> dict[str, str]:
+    """Status and duration of a call that agree with its outcome; without one, anything."""
+    match disposition:
+        case "Busy":
+            status, length = "BUSY", "0"
+        case "No answer":
+            status, length = "NO_ANSWER", "0"
+        case "Left voicemail" | "Left live message" | "Wrong number":
+            status, length = "COMPLETED", "22000"
+        case "Connected":
+            status = "COMPLETED"
+    return {"hs_call_status": status, "hs_call_duration": length}

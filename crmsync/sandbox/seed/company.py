@@ -4,17 +4,19 @@ import gc
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crmsync.sandbox.changes.merging import merge_records
 from crmsync.sandbox.portal import Portal
 from crmsync.sandbox.seed.activities import add_activities, add_deals
 from crmsync.sandbox.seed.contacts import Persona, draw_contact, pick
 from crmsync.sandbox.seed.people import COMPANY_HEADS, COMPANY_TAILS, COUNTRIES, EMPLOYEES, FORMS, OWNERS
+from crmsync.sandbox.seed.wording import Addresses, company_name, telephone
 from crmsync.sandbox.state.directory import Owner
 from crmsync.sandbox.state.kinds import COMPANIES, CONTACTS
 from crmsync.sandbox.state.marketing import EmailEvent, Form, Submission, Visit
 from crmsync.sandbox.state.record import Act, Record, Source
+from crmsync.sandbox.state.stages import STAGE
 from crmsync.sandbox.times import DAY, HOUR, MINUTE, iso
 
 SPAN_DAYS = 900
@@ -34,13 +36,21 @@ _IMPORTED = {
 
 @dataclass(slots=True)
 class Seeding:
-    """What the steps share."""
+    """
+    What the steps share.
+
+    Attributes:
+        rng: what happened to whom.
+        texts: how it is worded; apart, so that a new word moves nobody's fate.
+    """
 
     portal: Portal
     rng: random.Random
     now_ms: int
     contacts: list[Record]
     personas: list[Persona]
+    texts: random.Random
+    addresses: Addresses = field(default_factory=Addresses)
 
     def people(self) -> Iterator[tuple[Record, Persona]]:
         return zip(self.contacts, self.personas, strict=True)
@@ -72,11 +82,13 @@ def _fill(portal: Portal, contacts: int, engagements: int) -> None:
     portal.world.directory.founded_ms = now_ms - 1_200 * DAY
     _add_owners(portal)
     _add_forms(portal, now_ms)
-    seeding = Seeding(portal, rng, now_ms, [], [])
+    seeding = Seeding(portal, rng, now_ms, [], [], random.Random(f"{portal.options.seed}:texts"))
     companies = _add_companies(seeding, max(1, contacts // 3) if contacts else 0)
     _add_contacts(seeding, contacts)
     _employ(seeding, companies)
+    _give_addresses(seeding)
     add_deals(portal, rng, now_ms, seeding.contacts, [one.deal for one in seeding.personas])
+    _move_companies(seeding)
     add_activities(portal, rng, now_ms, [(one, who.warmth) for one, who in seeding.people()], engagements)
     _submit(seeding)
     _roll_up(seeding)
@@ -106,10 +118,14 @@ def _add_companies(seeding: Seeding, count: int) -> list[Record]:
     records = []
     for created_ms in _instants(rng, count, seeding.now_ms):
         id_ = shelf.new_id()
-        name = f"{rng.choice(COMPANY_HEADS)} {rng.choice(COMPANY_TAILS)}"
+        head, tail, industry = (
+            rng.choice(COMPANY_HEADS),
+            rng.choice(COMPANY_TAILS),
+            pick(rng, INDUSTRY_WEIGHTS),
+        )
+        name = company_name(head, tail, industry, id_)
         own = {
-            "name": name, "domain": f"{name.lower().replace(' ', '-')}-{id_}.example", "industry": pick(rng,
-            INDUSTRY_WEIGHTS),
+            "name": name, "domain": seeding.addresses.domain(name), "industry": industry,
             "numberofemployees": pick(rng, EMPLOYEES), "country": pick(rng, COUNTRIES),
         }  # fmt: skip
         record = Record(
@@ -148,6 +164,37 @@ def _employ(seeding: Seeding, companies: Sequence[Record]) -> None:
         if rng.random() < 0.97:
             graph.make_primary(pair, record.id, primary)
             record.own["associatedcompanyid"] = str(primary)
+
+
+def _give_addresses(seeding: Seeding) -> None:
+    """Most have their address at their first company, the others at a mail provider; some are reached by telephone."""
+    graph, companies = seeding.portal.world.graph, seeding.portal.world.shelf("companies").live
+    for record, persona in seeding.people():
+        own, addresses = record.own, seeding.addresses
+        first, last = own["firstname"], own["lastname"]
+        employers = graph.to("contacts", record.id, "companies")
+        if employers and persona.addresses:
+            domain = companies[employers[0]].text("domain")
+            own["email"] = addresses.at_work(first, last, domain, record.id)
+        elif persona.addresses:
+            own["email"] = addresses.at_home(first, last, record.id)
+        if persona.addresses > 1:
+            own["hs_additional_emails"] = addresses.at_home(first, last, record.id)
+        if number := telephone(seeding.texts):
+            own["phone"] = number
+
+
+def _move_companies(seeding: Seeding) -> None:
+    """A company's stage follows its deals; most have none."""
+    world = seeding.portal.world
+    for deal in world.shelf("deals").live.values():
+        stage = "customer" if deal.text("hs_is_closed_won") == "true" else "opportunity"
+        for id_ in world.graph.to("deals", deal.id, "companies"):
+            company = world.shelf("companies").live[id_]
+            if (
+                company.text(STAGE) != "customer" and deal.text("hs_is_closed") != "true"
+            ) or stage == "customer":
+                company.own[STAGE] = stage
 
 
 def _is_in_market(company: Record) -> bool:

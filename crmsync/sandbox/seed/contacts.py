@@ -54,6 +54,10 @@ _SOURCES = (
 )
 
 
+NO_ADDRESS = 0.03
+SECOND_ADDRESS = 0.06
+
+
 @dataclass(frozen=True, slots=True)
 class Persona:
     """
@@ -63,11 +67,13 @@ class Persona:
         warmth: weight with which activities fall on it.
         deal: `open`, `won`, `lost` or "".
         submissions: (place in people.FORMS, days ago).
+        addresses: how many e-mail addresses it has.
     """
 
     warmth: float
     deal: str
     submissions: tuple[tuple[int, float], ...]
+    addresses: int
 
 
 def pick(rng: random.Random, weighted: Weighted) -> str:
@@ -83,7 +89,7 @@ def _sums(weighted: Weighted) -> tuple[list[str], list[int]]:
 def draw_contact(rng: random.Random, record: Record, now_ms: int, schema: Schema) -> Persona:
     """Fill one record and say what happened to it."""
     life = pick(rng, _LIVES)
-    own = _identity(rng, record.id)
+    own, addresses = _identity(rng)
     if _WARMTH[life] > 1 and rng.random() < 0.5:
         own["country"] = pick(rng, HOME)
     own |= _habits(rng, life, now_ms)
@@ -91,19 +97,17 @@ def draw_contact(rng: random.Random, record: Record, now_ms: int, schema: Schema
     record.own.update({name: value for name, value in own.items() if value})
     record.updated_ms = rng.randrange(record.created_ms, now_ms - 10 * MINUTE)
     _live_through_stages(rng, record, pick(rng, _STAGES[life]), now_ms, schema)
-    return Persona(_WARMTH[life], _deal(rng, life), _submissions(rng, life))
+    return Persona(_WARMTH[life], _deal(rng, life), _submissions(rng, life), addresses)
 
 
-def _identity(rng: random.Random, id_: int) -> dict[str, str]:
+def _identity(rng: random.Random) -> tuple[dict[str, str], int]:
+    """Who it is, and how many e-mail addresses it has."""
     first, last = rng.choice(FIRST), rng.choice(LAST).replace("_", " ")
-    plain = f"{first}.{last}".lower().replace(" ", "").replace("'", "").encode("ascii", "ignore").decode()
-    email = f"{plain}.{id_}@mail.example" if rng.random() > 0.03 else ""
-    more = f"{plain}.{id_}@private.example" if email and rng.random() < 0.06 else ""
+    addresses = 0 if rng.random() <= NO_ADDRESS else 2 if rng.random() < SECOND_ADDRESS else 1
     return {
-        "firstname": first, "lastname": last, "email": email, "hs_additional_emails": more, "jobtitle": pick(rng,
-        TITLES),
+        "firstname": first, "lastname": last, "jobtitle": pick(rng, TITLES),
         "country": pick(rng, COUNTRIES), "hubspot_owner_id": str(rng.choice(OWNERS)[0]) if rng.random() < 0.6 else "",
-    }  # fmt: skip
+    }, addresses  # fmt: skip
 
 
 def _habits(rng: random.Random, life: str, now_ms: int) -> dict[str, str]:

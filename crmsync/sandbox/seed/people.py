@@ -72,3 +72,46 @@ CAMPAIGNS = (
     ("webinar-october", 8),
     ("retargeting", 6),
 )
+BRANCHES = {
+    "SOFTWARE": ("Software", "Systems", "Analytics"),
+    "FINANCE": ("Bank", "Finance", "Capital"),
+    "MANUFACTURING": ("Works", "Engineering", "Tools"),
+    "LOGISTICS": ("Logistics", "Shipping", "Freight"),
+    "RETAIL": ("Foods", "Stores", "Outfitters"),
+    "EDUCATION": ("Academy", "College", "Learning"),
+    "HEALTHCARE": ("Clinics", "Health", "Care"),
+    "CONSULTING": ("Consulting", "Advisers", "Partners"),
+}
+LEGAL_FORMS = ("", "NV", "", "BV", "", "GmbH", "ApS", "", "SA", "")
+PHRASES = {
+    "calls": (
+        "Intro call", "Discovery call", "Follow-up on the demo", "Pricing questions", "Call back as asked",
+        "Check in before the renewal", "Reached reception only", "Questions about the integration",
+        "Qualification call", "Cold call",
+    ),
+    "emails": (
+        "Re: your question about integrations", "Re: proposal", "Slides from Tuesday", "Quick question",
+        "Re: Re: timing", "Security questionnaire", "Invitation: product walk-through", "Following up",
+        "Re: who else should join?", "Thanks for your time",
+    ),
+    "meetings": (
+        "Product demo", "Discovery", "Technical deep dive", "Proposal review", "Kick-off", "Quarterly review",
+        "Pricing and contract", "Coffee at the fair",
+    ),
+    "notes": (
+        "Wants to see the ERP integration first.", "Budget round is in spring, call again then.",
+        "Met at the fair; took the brochure.", "Uses a spreadsheet today, no budget owner yet.",
+        "CFO has to agree. Send the business case.", "Left the company? Out-of-office since March.",
+        "Compares us with two others.", "Happy with support, could be a reference.",
+    ),
+    "tasks": (
+        "Follow up", "Send the proposal", "Ask for the budget owner", "Prepare the demo", "Call back",
+        "Check the data before the call", "Renewal: talk about seats",
+    ),
+    "communications": (
+        "Running five minutes late!", "Thanks, see you on Thursday.", "Could you resend the link?",
+        "Congratulations on the new role!", "Is next week any good?", "Got it, will forward it to the team.",
+    ),
+    "deals": ("annual licence", "pilot", "extra seats", "onboarding package", "two-year plan"),
+}  # fmt: skip
+"""What the portal's own people write."""
