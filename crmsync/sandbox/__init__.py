@@ -10,7 +10,7 @@ from crmsync.sandbox.network.server import Server
 from crmsync.sandbox.portal import Options, Portal
 from crmsync.sandbox.seed.company import fill
 from crmsync.sandbox.state.index import Lag
-from crmsync.sandbox.times import Clock, ManualClock, wall_clock
+from crmsync.sandbox.times import Clock, ManualClock
 from crmsync.sandbox.wire import Body, Request, Reset, Response
 
 __all__ = [
@@ -32,7 +32,7 @@ def seeded_portal(
     *,
     engagements: int | None = None,
     options: Options | None = None,
-    clock: Clock = wall_clock,
+    clock: Clock | None = None,
 ) -> Portal:
     """
     A portal with a believable company in it, without a server.
@@ -75,7 +75,7 @@ class Sandbox:
     ) -> None:
         """*Raises* OSError when the port is taken."""
         options = Options(seed=seed, tier=tier, limits=limits, lag=lag, token=token, time_zone=time_zone)
-        self.portal = Portal(options, clock or wall_clock)
+        self.portal = Portal(options, clock)
         self._server = Server(
             Controlled(self.portal), port=port, latency_s=latency_s
         )  # a taken port is told before the work

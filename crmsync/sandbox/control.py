@@ -9,8 +9,20 @@ from crmsync.sandbox.portal import Portal
 from crmsync.sandbox.state.kinds import BY_NAME
 from crmsync.sandbox.state.rules import Bound, RequiredWhen
 from crmsync.sandbox.times import iso
-from crmsync.sandbox.wire import ApiError, Body, Request, Reset, Response, an_id, an_object, answer, not_found
+from crmsync.sandbox.wire import (
+    ApiError,
+    Body,
+    Request,
+    Reset,
+    Response,
+    a_text,
+    an_id,
+    an_object,
+    answer,
+    not_found,
+)
 
+MOST_AHEAD_S = 10 * 366 * 86_400
 EDITS = frozenset({
     "human", "workflow", "integration", "raw", "company_stage", "bump", "stamp", "touch", "merge", "archive", "restore",
     "erase", "create", "associate", "dissociate", "submit",
@@ -54,8 +66,7 @@ def _respond(portal: Portal, request: Request) -> Response:
             portal.faults.clear()
             return answer({})
         case "POST", ["apps"]:
-            app = App(str(body.get("id", "5150")), set(body.get("scopes", SCOPES)))
-            return answer({"token": portal.access.admit(app)}, 201)
+            return answer(_app(portal, body), 201)
         case "POST", ["faults"]:
             return answer(portal.faults.arm(body).json(), 201)
         case "POST", ["edits", edit] if edit in EDITS:
@@ -89,7 +100,20 @@ def _look(portal: Portal, parts: list[str], request: Request) -> Response:
             raise not_found(f"nothing to look at: {request.path}")
 
 
+def _app(portal: Portal, body: Body) -> Body:
+    """Another app: with a token that does not expire, or, installed by `oauth`, with one to refresh."""
+    app = App(str(int(body.get("id", 5150))), set(body.get("scopes", SCOPES)), oauth=bool(body.get("oauth")))
+    if not app.oauth:
+        return {"token": portal.access.admit(app)}
+    app.client_id, app.client_secret = f"client-{app.id}", f"secret-{app.id}"
+    refresh = portal.access.install(app)
+    return {"client_id": app.client_id, "client_secret": app.client_secret, "refresh_token": refresh}
+
+
 def _edit(portal: Portal, edit: str, body: Body) -> Any:
+    if "values" in body:
+        values = an_object(body["values"], "values")
+        body = {**body, "values": {name: a_text(value, f"values.{name}") for name, value in values.items()}}
     try:
         return getattr(portal.edits, edit)(**body)
     except TypeError as error:
@@ -217,11 +241,12 @@ def _pace(portal: Portal, body: Body) -> None:
 
 
 def _clock(portal: Portal, body: Body) -> None:
-    """Advance a clock that can be moved."""
+    """Move the portal's clock ahead; what is due by then happens."""
+    seconds = float(body.get("advance_s", 0))
     advance = getattr(portal.world.clock, "advance", None)
-    if advance is None:
-        raise ApiError(400, "the clock of this sandbox is the real one and cannot be moved")
-    advance(float(body.get("advance_s", 0)))
+    if advance is None or not 0 <= seconds <= MOST_AHEAD_S:
+        raise ApiError(400, f"this clock cannot be moved by {seconds:g} s")
+    advance(seconds)
     portal.world.settle(portal.world.now_ms())
 
 

@@ -20,7 +20,7 @@ from crmsync.sandbox.state.directory import Account
 from crmsync.sandbox.state.index import Lag
 from crmsync.sandbox.state.schema import options as options_of
 from crmsync.sandbox.state.world import Effect, World
-from crmsync.sandbox.times import Clock, wall_clock
+from crmsync.sandbox.times import Clock, WallClock
 from crmsync.sandbox.wire import ApiError, Request, Reset, Response, not_found
 
 APP_ID = "8111608"
@@ -59,10 +59,10 @@ class Portal:
         log: every request that came in, oldest first; a reset has status 0.
     """
 
-    def __init__(self, options: Options | None = None, clock: Clock = wall_clock) -> None:
+    def __init__(self, options: Options | None = None, clock: Clock | None = None) -> None:
         self.options = options = options or Options()
         account = Account(options.portal_id, options.time_zone, options.tier)
-        self.world = World(clock, options.seed, options.lag or Lag(), account)
+        self.world = World(clock or WallClock(), options.seed, options.lag or Lag(), account)
         self.lock = self.world.lock
         self.access = Access(options.portal_id, options.seed)
         self.app = App(APP_ID, set(SCOPES))

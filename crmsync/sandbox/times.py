@@ -30,8 +30,17 @@ class ManualClock:
         self._now += timedelta(seconds=seconds)
 
 
-def wall_clock() -> datetime:
-    return datetime.now(UTC)
+class WallClock:
+    """The present instant, until it is moved ahead."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += timedelta(seconds=seconds)
 
 
 def to_ms(instant: datetime) -> int:

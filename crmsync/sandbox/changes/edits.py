@@ -107,6 +107,8 @@ class Edits:
         """A person merges two records; gives the new id."""
         with self._world.lock:
             first, second = self.record(primary, kind), self.record(other, kind)
+            if first is second:
+                raise ApiError(400, f"{primary} and {other} are the same record")
             return str(merge_records(self._world, first, second, self._person()).id)
 
     def archive(self, id_: int | str, kind: str = "contacts") -> None:
@@ -134,7 +136,7 @@ class Edits:
                 given |= stage_stamps(None, stage, self._world.schemas[found], act.at_ms)
             record = self._world.create(BY_NAME[found], given, act)
             for contact in contacts:
-                connect(self._world, (found, "contacts"), (record.id, int(contact)), [], act)
+                connect(self._world, (found, "contacts"), (record.id, self.record(contact).id), [], act)
             return str(record.id)
 
     def associate(
@@ -142,8 +144,11 @@ class Edits:
     ) -> None:
         """An association; no last change moves, but roll-ups and the primary company follow."""
         with self._world.lock:
-            pair = (self._kind(kind), self._kind(to))
-            connect(self._world, pair, (int(id_), int(other)), list(types), self._person())
+            pair, ends = (
+                (self._kind(kind), self._kind(to)),
+                (self.record(id_, kind).id, self.record(other, to).id),
+            )
+            connect(self._world, pair, ends, list(types), self._person())
 
     def dissociate(self, kind: str, id_: int | str, to: str, other: int | str) -> None:
         with self._world.lock:
