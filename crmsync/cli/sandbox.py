@@ -15,15 +15,27 @@ MANY = 5_000
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8_322, show_default=True, help="0 takes any free port."
 )
-@click.option("--contacts", type=click.IntRange(0), default=200, show_default=True)
+@click.option(
+    "--contacts",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="How many, with a company for every third. 100,000 take half a minute and 1 GB.",
+)
 @click.option(
     "--engagements",
     type=click.IntRange(0),
     help="Calls, e-mails, meetings ...; four for each contact by default.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same company.")
-@click.option("--tier", type=click.Choice(["free", "pro", "enterprise"]), default="pro", show_default=True)
-@click.option("--no-limits", is_flag=True, help="Never answer 429.")
+@click.option(
+    "--tier",
+    type=click.Choice(["free", "pro", "enterprise"]),
+    default="pro",
+    show_default=True,
+    help="HubSpot's limits: 100 or 190 requests in 10 s; page views need enterprise.",
+)
+@click.option("--no-limits", is_flag=True, help="Count requests, but never answer 429.")
 @click.option(
     "--latency-ms",
     type=click.FloatRange(0),
@@ -36,7 +48,7 @@ MANY = 5_000
     type=click.IntRange(0),
     default=3_000,
     show_default=True,
-    help="How late search sees a change.",
+    help="How late search sees a change; 0 is at once.",
 )
 @click.option(
     "--api-timezone",
@@ -45,7 +57,7 @@ MANY = 5_000
     help="The account's; its midnight resets the daily limit.",
 )
 @click.option("--token", help="The access token to accept; one is made up by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document when it is ready.")
 def sandbox(
     *,
     port: int,
@@ -64,7 +76,7 @@ def sandbox(
     Serve a believable, seeded HubSpot portal on loopback, with HubSpot's limits, search lag and habits.
 
     It stands in for api.hubapi.com: copy the two export lines it prints. Faults, outside edits and its own request log
-    are under /_sandbox/ at the same address. It forgets everything when it stops.
+    are under /_sandbox at the same address, see docs/sandbox.md. It forgets everything when it stops.
     """
     from crmsync.sandbox import Lag, Sandbox
     from crmsync.sandbox.gate.limits import is_time_zone

@@ -9,9 +9,11 @@ import pytest
 import requests
 
 from crmsync.sandbox import Body, Lag, Sandbox
+from crmsync.sandbox.endpoints.routes import allowed
 from crmsync.sandbox.gate.faults import KINDS
 from tests.contract.sandbox_api import CONTACTS, Api, an_api, where
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sandbox.md").read_text()
 STAGE = "lifecyclestage"
 DEMO = "b7c1d2e3-0001-4a6b-9c00-5f0e00000001"
 
@@ -35,11 +37,31 @@ def last_source(api: Api, id_: str, name: str) -> str:
 
 
 def test_the_page_about_the_sandbox_names_every_control_edit_and_fault(api: Api) -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "sandbox.md").read_text()
     offered = api.get("/_sandbox")
-    words = set(re.findall(r"`(\w+)`", page))
+    words = set(re.findall(r"`(\w+)`", PAGE))
 
     assert {*offered["change"], *offered["edits"], *KINDS} <= words
+
+
+def test_every_example_of_the_page_is_answered() -> None:
+    api = an_api(1)
+    examples = re.findall(r"^    (POST|DELETE|GET) (/_sandbox\S*) ?(.*)$", PAGE, re.MULTILINE)
+
+    assert len(examples) >= 10
+    for method, target, body in examples:
+        assert api.ask(method, target, body.encode()).status in {200, 201}, target
+
+
+def test_every_path_of_the_page_is_served() -> None:
+    table = PAGE.partition("## What it answers")[2].partition("##")[0]
+    first_column = " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))
+    named = [path.replace("{type}", "deals", 1) for path in re.findall(r"`(/[^`]*)`", first_column)]
+
+    assert len(named) >= 10
+    for path in named:
+        ends = ("", "/labels", "/details")
+        is_served = any(allowed(path.replace("{type}", "contacts") + end) for end in ends)
+        assert is_served or path.startswith("/oauth/"), path
 
 
 def test_every_edit_has_a_test_here(api: Api) -> None:
