@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 
 from crmsync.sandbox import Lag, Sandbox
+from crmsync.sandbox.gate.access import App
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import hubspot
     from hubspot.crm import contacts
     from hubspot.crm.associations import v4
+    from hubspot.crm.associations.v4 import schema
     from hubspot.crm.contacts import exceptions
     from hubspot.crm.properties import PropertyCreate, PropertyGroupCreate
+    from hubspot.utils.signature import Signature
 
 LEAD = {"lifecyclestage": "lead"}
 
@@ -173,3 +176,122 @@ def test_a_wrong_token_is_refused(sandbox: Sandbox) -> None:
 
     assert refused.value.status == 401
     assert "INVALID_AUTHENTICATION" in refused.value.body
+
+
+def test_the_client_collects_all_objects_of_any_kind(client: Any, sandbox: Sandbox) -> None:
+    for kind in ("companies", "deals", "meetings"):
+        found = client.crm.objects.get_all(kind, properties=["hs_object_id"])
+
+        assert [int(one.id) for one in found] == sandbox.portal.world.shelf(kind).ids
+
+
+def test_the_client_forgets_a_person(client: Any) -> None:
+    id_ = new_contact(client, email="forget@me.example", **LEAD)
+
+    client.crm.contacts.basic_api.purge(
+        contacts.PublicGdprDeleteInput(object_id="forget@me.example", id_property="email")
+    )
+
+    with pytest.raises(exceptions.ApiException) as refused:
+        client.crm.contacts.basic_api.get_by_id(id_)
+    assert refused.value.status == 404
+
+
+def test_the_client_makes_labels_and_associates_by_them(client: Any) -> None:
+    api = client.crm.associations.v4
+    contact = new_contact(client, **LEAD)
+    company = client.crm.companies.basic_api.get_page(limit=1).results[0].id
+    made = api.schema.definitions_api.create(
+        "contacts",
+        "companies",
+        schema.PublicAssociationDefinitionCreateRequest(name="sponsor", label="Sponsor"),
+    )
+    type_id = made.results[0].type_id
+
+    api.basic_api.create("contacts", contact, "companies", company, [
+        v4.AssociationSpec(association_category="USER_DEFINED", association_type_id=type_id)
+    ])  # fmt: skip
+
+    held = api.basic_api.get_page("contacts", contact, "companies").results[0]
+    assert {one.label for one in held.association_types} == {"Sponsor", "Primary", None}
+    labels = api.schema.definitions_api.get_all("contacts", "companies").results
+    assert {one.label for one in labels} == {"Sponsor", "Primary", None}
+    api.basic_api.archive("contacts", contact, "companies", company)
+    assert api.basic_api.get_page("contacts", contact, "companies").results == []
+
+
+def test_the_client_reads_history_newest_first(client: Any) -> None:
+    id_ = new_contact(client, **LEAD)
+    client.crm.contacts.basic_api.update(
+        id_, contacts.SimplePublicObjectInput(properties={"lifecyclestage": "marketingqualifiedlead"})
+    )
+
+    read = client.crm.contacts.basic_api.get_by_id(id_, properties_with_history=["lifecyclestage"])
+
+    versions = read.properties_with_history["lifecyclestage"]
+    assert [one.value for one in versions] == ["marketingqualifiedlead", "lead"]
+    assert versions[0].timestamp.tzinfo is not None
+
+
+def test_the_client_reads_forms(client: Any) -> None:
+    forms = client.marketing.forms.forms_api.get_page(limit=2)
+
+    assert len(forms.results) == 2
+    assert forms.paging.next.after
+    assert client.marketing.forms.forms_api.get_by_id(forms.results[0].id).name == forms.results[0].name
+
+
+def test_the_client_refreshes_a_token(sandbox: Sandbox) -> None:
+    app = App("5150", {"crm.objects.contacts.read"}, oauth=True, client_id="cid", client_secret="sec")
+    refresh = sandbox.portal.access.install(app)
+    stranger = hubspot.HubSpot(host=sandbox.url, base_url=sandbox.url, retry=False)
+
+    given = stranger.oauth.tokens_api.create(
+        grant_type="refresh_token", refresh_token=refresh, client_id="cid", client_secret="sec"
+    )
+
+    assert given.expires_in == 1_800
+    fresh = hubspot.HubSpot(
+        access_token=given.access_token, host=sandbox.url, base_url=sandbox.url, retry=False
+    )
+    assert fresh.crm.contacts.basic_api.get_page(limit=1).results
+
+
+def test_the_client_sees_a_missing_scope_and_a_limit_as_hubspot_words_them(sandbox: Sandbox) -> None:
+    token = sandbox.portal.access.admit(App("5151", {"crm.objects.contacts.read"}))
+    poor = hubspot.HubSpot(access_token=token, host=sandbox.url, base_url=sandbox.url, retry=False)
+
+    with pytest.raises(exceptions.ApiException) as forbidden:
+        poor.crm.contacts.basic_api.archive("1")
+    sandbox.arm("burst")
+    with pytest.raises(exceptions.ApiException) as limited:
+        poor.crm.contacts.basic_api.get_page()
+
+    assert (forbidden.value.status, limited.value.status) == (403, 429)
+    assert "crm.objects.contacts.write" in forbidden.value.body
+    assert "TEN_SECONDLY_ROLLING" in limited.value.body
+
+
+def test_the_clients_generic_requests_reach_what_it_has_no_method_for(client: Any, sandbox: Sandbox) -> None:
+    for path in ("/account-info/v3/details", "/calling/v1/dispositions", "/crm/objects/2026-09/contacts"):
+        assert client.api_request({"path": path}).status_code == 200
+    assert client.api_request({"path": "/account-info/2026-09/details"}).json()["portalId"] == 148_001
+    assert sandbox.portal.log[-1].method == "GET"
+
+
+def test_a_webhook_is_signed_as_the_client_checks_it(sandbox: Sandbox) -> None:
+    hooks = sandbox.portal.webhooks
+    hooks.url, now_ms = "https://hook.example/crm", sandbox.portal.world.now_ms()
+    body = b'[{"eventId":1}]'
+    headers = hooks.headers(body, now_ms)
+    hooks.url = ""
+
+    for signature, version in (
+        (headers["X-HubSpot-Signature-v3"], "v3"),
+        (headers["X-HubSpot-Signature"], "v1"),
+    ):
+        assert Signature.is_valid(
+            signature=signature, client_secret=hooks.secret, request_body=body.decode(), http_method="POST",
+            http_uri="https://hook.example/crm", timestamp=headers["X-HubSpot-Request-Timestamp"],
+            signature_version=version,
+        )  # fmt: skip
