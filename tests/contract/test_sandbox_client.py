@@ -255,6 +255,8 @@ def test_the_client_refreshes_a_token(sandbox: Sandbox) -> None:
         access_token=given.access_token, host=sandbox.url, base_url=sandbox.url, retry=False
     )
     assert fresh.crm.contacts.basic_api.get_page(limit=1).results
+    told = fresh.oauth.access_tokens_api.get(given.access_token)
+    assert (told.app_id, told.hub_id, told.scopes) == (5150, 148_001, ["crm.objects.contacts.read"])
 
 
 def test_the_client_sees_a_missing_scope_and_a_limit_as_hubspot_words_them(sandbox: Sandbox) -> None:

@@ -387,6 +387,34 @@ def test_create_associate_and_dissociate_any_two(api: Api) -> None:
     assert set(raw(api, deal, "deals")["associations"]) == {"contacts"}
 
 
+def test_an_association_that_comes_or_goes_is_told_at_both_ends(api: Api) -> None:
+    contact, company = api.create(), api.create("companies", name="Acme")
+    ends = {"kind": "contacts", "id_": contact, "to": "companies", "other": company}
+    events = ["contact.associationChange", "company.associationChange"]
+    api.post("/_sandbox/webhooks", {"url": "http://127.0.0.1:9/hook", "events": events})
+    edit(api, "associate", **ends)
+    edit(api, "dissociate", **ends)
+
+    waiting = api.portal.webhooks.waiting
+    told = [(one["associationType"], one["fromObjectId"], one["associationRemoved"]) for one in waiting]
+    assert told == [
+        (kind, int(id_), removed)
+        for removed in (False, True)
+        for kind, id_ in (("CONTACT_TO_COMPANY", contact), ("COMPANY_TO_CONTACT", company))
+    ]
+
+
+def test_a_deal_that_is_taken_away_is_counted_no_more_a_little_later(api: Api) -> None:
+    contact = api.create()
+    deal = edit(api, "create", kind="deals", values={"dealname": "Big"}, contacts=[contact])
+    api.pass_time(5)
+    before = api.read(contact, "num_associated_deals")["num_associated_deals"]
+    edit(api, "dissociate", kind="deals", id_=deal, to="contacts", other=contact)
+    api.pass_time(5)
+
+    assert (before, api.read(contact, "num_associated_deals")["num_associated_deals"]) == ("1", "0")
+
+
 def test_submit_is_a_form_filled_in(api: Api) -> None:
     id_ = api.create(email="a@x.example")
     edit(api, "submit", form="Book a demo", email="A@x.example", page="https://www.acme.example/demo")

@@ -21,7 +21,7 @@ def connect(world: World, pair: Pair, ends: tuple[int, int], types: list[int], a
 
 def cut(world: World, pair: Pair, ends: tuple[int, int], act: Act) -> None:
     """End an association, if there is one."""
-    if world.graph.cut(pair, *ends):
+    if world.dissociate(pair, *ends, act):
         settle_primary(world, pair, ends, act)
 
 

@@ -82,6 +82,11 @@ class Automation:
         elif "deals" in pair:
             self._later_deal_stage(two if second == "deals" else one, act.at_ms)
 
+    def dissociated(self, pair: tuple[str, str], ids: tuple[int, int], act: Act, /) -> None:
+        if set(pair) == {"contacts", "deals"}:
+            contact = ids[pair.index("contacts")]
+            self._world.later(act.at_ms + self.pace.roll_up_ms, partial(self._count_deals, contact))
+
     def mark_deal(self, deal: Record) -> None:
         """What HubSpot computes from a deal's stage, at once."""
         stage = self._world.directory.stage(deal.text("pipeline"), deal.text("dealstage"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from crmsync.sandbox.state.kinds import BY_NAME
 from crmsync.sandbox.state.record import Act, Record
 from crmsync.sandbox.times import SECOND
 from crmsync.sandbox.wire import Body
@@ -95,20 +96,24 @@ class Webhooks:
         self._tell(into, "merge", act, more)
 
     def associated(self, pair: tuple[str, str], ids: tuple[int, int], act: Act, /) -> None:
-        if pair[0] not in TOLD_KINDS or pair[1] not in TOLD_KINDS:
+        self._tell_association(pair, ids, act, is_removed=False)
+
+    def dissociated(self, pair: tuple[str, str], ids: tuple[int, int], act: Act, /) -> None:
+        self._tell_association(pair, ids, act, is_removed=True)
+
+    def _tell_association(
+        self, pair: tuple[str, str], ids: tuple[int, int], act: Act, *, is_removed: bool
+    ) -> None:
+        """Both ends are told, each to those who listen to its kind."""
+        if not TOLD_KINDS.issuperset(pair):
             return
-        names = [
-            name.removesuffix("ies") + "y" if name.endswith("ies") else name.removesuffix("s")
-            for name in pair
-        ]
-        kind = f"{names[0].upper()}_TO_{names[1].upper()}"
-        more = {
-            "associationType": kind,
-            "fromObjectId": ids[0],
-            "toObjectId": ids[1],
-            "associationRemoved": False,
-        }
-        self._queue(f"{names[0]}.associationChange", ids[0], act, more)
+        for here, there in ((0, 1), (1, 0)):
+            one, other = BY_NAME[pair[here]].singular, BY_NAME[pair[there]].singular
+            more = {
+                "associationType": f"{one.upper()}_TO_{other.upper()}", "fromObjectId": ids[here],
+                "toObjectId": ids[there], "associationRemoved": is_removed, "isPrimaryAssociation": False,
+            }  # fmt: skip
+            self._queue(f"{one}.associationChange", ids[here], act, more)
 
     def _tell(self, record: Record, what: str, act: Act, more: Body | None = None) -> None:
         if record.kind.name in TOLD_KINDS:

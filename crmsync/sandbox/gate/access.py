@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from crmsync.sandbox.wire import ApiError
+from crmsync.sandbox.wire import ApiError, not_found
 
 SCOPES = (
     "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.companies.read",
@@ -121,6 +121,17 @@ class Access:
         return {
             "active": True, "token_use": "access_token", "client_id": token.app.client_id, "app_id": int(token.app.id),
             "hub_id": self.hub_id, "scopes": sorted(token.app.scopes), "expires_in": int(left),
+        }  # fmt: skip
+
+    def describe(self, text: str, now: datetime) -> dict[str, object]:
+        """What version 1 tells about a token. *Raises* ApiError 404."""
+        told = self.introspect({"token": text}, now)
+        if not told["active"]:
+            raise not_found()
+        return {
+            "token": text, "user": "installer@acme.example", "hub_domain": "acme.example", "scopes": told["scopes"],
+            "hub_id": self.hub_id, "app_id": told["app_id"], "expires_in": told["expires_in"], "user_id": 9_586_504,
+            "token_type": "access",
         }  # fmt: skip
 
     def revoke(self, text: str) -> None:

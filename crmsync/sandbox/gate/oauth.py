@@ -11,8 +11,11 @@ VERSIONS = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
 def respond(access: Access, request: Request, now: datetime) -> Response:
     """*Raises* ApiError."""
+    parts = [part for part in request.path.split("/") if part][1:]
+    if request.method == "GET" and parts[:2] == ["v1", "access-tokens"] and len(parts) == 3:
+        return answer(access.describe(parts[2], now))
     form = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
-    version, *rest = [part for part in request.path.split("/") if part][1:] or [""]
+    version, *rest = parts or [""]
     if version not in VERSIONS or request.method != "POST":
         raise not_found()
     match rest:

@@ -61,6 +61,8 @@ class Watcher(Protocol):
 
     def associated(self, pair: tuple[str, str], ids: tuple[int, int], act: Act, /) -> None: ...
 
+    def dissociated(self, pair: tuple[str, str], ids: tuple[int, int], act: Act, /) -> None: ...
+
     def merged(self, old: tuple[int, int], into: Record, act: Act, /) -> None: ...
 
 
@@ -191,6 +193,14 @@ class World:
             for watcher in self.watchers:
                 watcher.associated(pair, (id_, other), act)
         return new
+
+    def dissociate(self, pair: tuple[str, str], id_: int, other: int, act: Act) -> bool:
+        """End an association with all its labels; False when there was none."""
+        was = self.graph.cut(pair, id_, other)
+        if was:
+            for watcher in self.watchers:
+                watcher.dissociated(pair, (id_, other), act)
+        return was
 
     def linked(self, from_kind: str, id_: int, to_kind: str) -> list[int]:
         """The living objects at the other end."""
