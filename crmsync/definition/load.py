@@ -8,8 +8,9 @@ from typing import Any
 import rfc8785
 
 from crmsync.definition.document.place import Place
+from crmsync.definition.document.reports import Reports
 from crmsync.definition.document.sections import read_sections
-from crmsync.definition.document.tree import MapNode, Reports, plain, positions, read_document
+from crmsync.definition.document.tree import MapNode, plain, positions, read_document
 from crmsync.definition.nouns import Definition
 from crmsync.errors import DefinitionError, Problem
 from crmsync.model import DefinitionRef

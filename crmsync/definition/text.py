@@ -1,5 +1,6 @@
 """Raw text -> typed values: the fact table of section 3. None means unknown."""
 
+import itertools
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SPACES = str.maketrans("", "", " \u00a0\u202f")
+_MANY_MARKS = re.compile("[^\0-\u02ff]{100,}")  # a text without spaces in a script that may have marks
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _EPOCH_MS = re.compile(r"[0-9]{10,14}")
 _DATE = re.compile(
@@ -17,7 +19,18 @@ _DATE = re.compile(
 
 def trimmed(raw: str) -> str:
     """Return the text in NFC without white space around it: what is shown."""
-    return unicodedata.normalize("NFC", raw).strip()
+    if not raw.isascii():
+        raw = unicodedata.normalize("NFC", _MANY_MARKS.sub(_in_canonical_order, raw))
+    return raw.strip()
+
+
+def _in_canonical_order(run: re.Match[str]) -> str:
+    """Return the same text with its combining marks sorted: `normalize` takes a quadratic time to do so."""
+    decomposed = "".join(unicodedata.normalize("NFD", character) for character in run.group())
+    ordered: list[str] = []
+    for _, marks in itertools.groupby(decomposed, key=lambda character: unicodedata.combining(character) > 0):
+        ordered += sorted(marks, key=unicodedata.combining)
+    return "".join(ordered)
 
 
 def fold(raw: str) -> str:

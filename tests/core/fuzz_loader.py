@@ -1,5 +1,6 @@
 """Throws damaged definitions at the loader. `python tests/core/fuzz_loader.py SECONDS [SEED]` runs for that long."""
 
+import contextlib
 import json
 import random
 import sys
@@ -36,6 +37,46 @@ PIECES = [
     "'" * 3,
     "a" * 300,
 ]
+UNITS = [
+    "a",
+    "a ",
+    "word ",
+    r"\n",
+    r"\x41",
+    "''",
+    "  ",
+    "\t",
+    ",",
+    "i,",
+    "ki: v\n",
+    "- i\n",
+    "{a: b}, ",
+    "# c\n",
+]
+UNITS += ["a\r", "\u2028", "\ufeff", "[[]],", "*a, ", "&a ", "!t ", "!" + "t" * 150 + " b\n", "? a\n: b\n"]
+UNITS += ["|\n  a\n", "---\n", "%YAML 1.2\n", "%TAG ! t:\n", "<<: *a\n", "\u0301\u0316", "\U0001f600", "a:\n"]
+UNITS += ["a: ", ":", "-", "'a'\n", '"a" ']
+FRAMES = [
+    ("", ""),
+    ('"', '"'),
+    ("'", "'"),
+    ("[", "]"),
+    ("{", "}"),
+    ("|\n ", "\n"),
+    ("a: >\n ", "\n"),
+    ("#", "\n"),
+]
+FRAMES += [("a: b\n", ""), ("!", ""), ("%", ""), ("- " * 60, ""), ("[" * 60, "]" * 60)]
+FRAMES += [("definition: {id: x, version: '1'}\nstages: {order: [", "], rules: {}}")]
+FRAMES += [("definition: {id: x, version: '1', scope: \"", '"}')]
+ASKING = (
+    "fit:\n  key_facts: [{}]\n",
+    "fit:\n  criteria:\n    - {{id: c, points: 1, when: {{any: [{{x: 1}}, {}]}}}}\n",
+    "recycle: {{reason: {}}}\n",
+    "tracks: [{}]\n",
+    "examples: [{{name: x, given: {{facts: {{{}}}}}, expect: {{}}}}]\n",
+)
+LARGE = 2**20
 KEYS = ["id", "when", "x", "any", "fit", "event.any", "tier", "\u0130", ""]
 SCALARS: list[Any] = [None, True, False, 0, -0.0, -1, 0.5, 1e308, 10**400, "", " ", "x", "90d", "0d"]
 SCALARS += [[], {}, [[]], {"": None}, [None], {"is": None}, {"all": []}, {"not": {}}, {"between": [2, 1]}]
@@ -121,6 +162,37 @@ def damaged_bytes(rng: random.Random) -> bytes:
     return bytes(text) if rng.random() < 0.8 else rng.randbytes(rng.randrange(2000))
 
 
+def large(rng: random.Random) -> str | bytes:
+    """Return a file of nearly 1 MiB: a few pieces over and over, in a frame that makes them one value or many."""
+    unit = "".join(rng.choices([*UNITS, *PIECES], k=rng.choice((1, 1, 2, 3, 6))))
+    if rng.random() < 0.5:
+        unit = (
+            rng.choice(("- ", "k: ", "  ", ""))
+            + unit * rng.choice((1, 5, 40))
+            + rng.choice(("\n", ", ", "\r"))
+        )
+    before, after = rng.choice(FRAMES)
+    room = LARGE - len((before + after).encode("utf-8", "surrogatepass"))
+    times = room // max(1, len(unit.encode("utf-8", "surrogatepass")))
+    if rng.random() < 0.3:
+        times = rng.randrange(times + 1)
+    return before + (unit * times if rng.random() < 0.8 else _numbered(unit, room)) + after
+
+
+def _numbered(unit: str, room: int) -> str:
+    """Return the unit with a number wherever an `i` stands, so that keys and names differ."""
+    return "".join(unit.replace("i", str(n)) for n in range(room // (4 * len(unit) + 1) + 1))
+
+
+def wordy(rng: random.Random) -> str:
+    """Return a definition with thousands of names of which half are not declared."""
+    known, wrong = rng.choice((10, 500, 3000)), rng.choice((10, 300, 2500))
+    stem = rng.choice(("some_fact_", "a" * 50, "\u0301" * 40, "İ", "f-"))
+    facts = "".join(f"  {stem}{n}: contact.x{n}\n" for n in range(known))
+    asked = rng.choice(ASKING).format(", ".join(f"{stem}{n}x" for n in range(wrong)))
+    return f"definition: {{id: x, version: '1'}}\nfacts:\n{facts}{asked}stages: {{order: [a], rules: {{}}}}\n"
+
+
 MAKERS = (damaged_text, damaged_tree, damaged_bytes)
 
 
@@ -147,26 +219,34 @@ def survives(raw: str | bytes) -> bool:
     return False
 
 
+def refused_after(raw: str | bytes) -> float:
+    """Return the seconds of processor time until the file was loaded or refused."""
+    started = time.process_time()
+    with contextlib.suppress(DefinitionError):
+        load(raw, name="fuzz.yaml")
+    return time.process_time() - started
+
+
 def main(seconds: float, seed: int) -> int:
     rng = random.Random(seed)
     until = time.monotonic() + seconds
     tried = loaded = crashes = 0
-    slowest_s = 0.0
+    slow: list[tuple[float, str]] = []
     while time.monotonic() < until:
-        raw = rng.choice(MAKERS)(rng)
-        started = time.monotonic()
+        raw = rng.choice((*MAKERS, large, large, wordy))(rng)
         try:
-            loaded += survives(raw)
+            took_s = refused_after(raw)
+            loaded += len(raw) < 20_000 and survives(raw)
         except Exception as error:  # noqa: BLE001 -- a fuzzer reports whatever comes
             crashes += 1
-            print(f"CRASH {type(error).__name__}: {error}\n{raw!r}\n", flush=True)
-        slowest_s = max(slowest_s, time.monotonic() - started)
+            print(f"CRASH {type(error).__name__}: {error}\n{raw[:2000]!r}\n", flush=True)
+        slow = sorted([*slow, (took_s, f"{len(raw):,} of {raw[:120]!r}")], reverse=True)[:5]
         tried += 1
-    print(
-        f"seed {seed}: {tried} files in {seconds:.0f} s, {loaded} still valid and evaluated, {crashes} crashes"
-    )
-    print(f"slowest {slowest_s:.2f} s")
-    return 1 if crashes else 0
+    print(f"seed {seed}: {tried} files in {seconds:.0f} s, {loaded} valid and evaluated, {crashes} crashes")
+    print("slowest, in seconds of processor time until loaded or refused:")
+    for took_s, what in slow:
+        print(f"  {took_s:.2f}  {what}")
+    return 1 if crashes or slow[0][0] > 1 else 0
 
 
 if __name__ == "__main__":

@@ -42,6 +42,11 @@ def laughs() -> str:
     return "\n".join(lines)
 
 
+def misspelt(known: int, wrong: int) -> str:
+    facts = "".join(f"  the_fact_{n}: contact.x{n}\n" for n in range(known))
+    return f"facts:\n{facts}fit:\n  key_facts: [{', '.join(f'the_fakt_{n}' for n in range(wrong))}]\n"
+
+
 HOSTILE: dict[str, Callable[[], str | bytes]] = {
     "over 1 MiB": lambda: "# x\n" * (MAX_BYTES // 4 + 1),
     "over 1 MiB of one word": lambda: "a" * (MAX_BYTES + 1),
@@ -53,6 +58,13 @@ HOSTILE: dict[str, Callable[[], str | bytes]] = {
     "one key 200,000 times": lambda: "x: 1\n" * (MAX_BYTES // 5 - 1),
     "a megabyte of empty lines": lambda: "\n" * (MAX_BYTES - 1),
     "a megabyte of exclamation marks": lambda: "!" * (MAX_BYTES - 1),
+    "a megabyte of words": lambda: "a: " + "b " * (MAX_BYTES // 2 - 2),
+    "a megabyte of carriage returns": lambda: "a\r" * (MAX_BYTES // 2 - 1),
+    "a megabyte of escapes": lambda: 'a: "' + "\\n" * (MAX_BYTES // 2 - 3) + '"',
+    "20,000 values of 50 characters": lambda: ("- " + "a" * 49 + "\n") * 20_000,
+    "a key of a megabyte": lambda: "? " + "definition" * 100_000,
+    "2,000 misspelt facts of 4,000": lambda: misspelt(4_000, 2_000),
+    "a time zone of 32,000 characters": lambda: f"sla: {{calendar: {{timezone: {'Europe/' * 4_500}}}}}",
     "random bytes": lambda: random.Random(1).randbytes(MAX_BYTES - 1),
     "nothing": lambda: b"",
     "UTF-16": lambda: "definition: {}".encode("utf-16"),
@@ -75,6 +87,20 @@ def test_a_hostile_file_is_an_error_in_under_a_second(name: str) -> None:
 
     assert time.process_time() - started < 1
     assert all(problem.startswith("d.yaml:") for problem in problems)
+
+
+def test_what_takes_the_longest_to_read_is_still_a_definition_when_it_is_short() -> None:
+    accents = "\u0301\u0316" * 40_000
+
+    loaded = load((SMALL % "BE").replace('version: "1"', f'version: "1", scope: "{accents}"'))
+    assert loaded.stages.rules[0].stage == "customer"
+
+
+def test_a_message_repeats_no_more_of_a_long_name_than_a_person_reads() -> None:
+    (problem,) = problems_of((SMALL % "BE") + f"? {'x' * 100_000}\n: 1")
+
+    assert "unknown key `xxxxx" in problem
+    assert len(problem) < 1_200
 
 
 @pytest.mark.parametrize(

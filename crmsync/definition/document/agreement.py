@@ -5,7 +5,8 @@ import zoneinfo
 from collections.abc import Mapping
 
 from crmsync.definition.document.grammar import read_tests
-from crmsync.definition.document.place import MAX_DAYS, Place, listed, nearest
+from crmsync.definition.document.place import MAX_DAYS, Place, listed
+from crmsync.definition.document.reports import MAX_NAME
 from crmsync.definition.document.rules import Scores
 from crmsync.definition.document.tree import TextNode
 from crmsync.definition.nouns import (
@@ -44,9 +45,7 @@ def _calendar(place: Place) -> Calendar:
     keys = place.keys("timezone", "days", "hours", "holidays")
     timezone = (keys["timezone"].text() if "timezone" in keys else None) or "UTC"
     if not _is_zone(timezone):
-        keys["timezone"].problem(
-            f"unknown time zone `{timezone}`{nearest(timezone, zoneinfo.available_timezones())}"
-        )
+        keys["timezone"].unknown("time zone", timezone, sorted(zoneinfo.available_timezones()), lead="known")
     names = keys["days"].names_of("day", _DAYS) if "days" in keys else _DAYS[:5]
     if "days" in keys and keys["days"].is_list and not keys["days"].items():
         keys["days"].problem(f"no working day; name at least one of {listed(_DAYS)}")
@@ -59,6 +58,8 @@ def _calendar(place: Place) -> Calendar:
 
 
 def _is_zone(name: str) -> bool:
+    if len(name) > MAX_NAME:  # a name is a path, and a long one more than the file system can take
+        return False
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is an OSError
@@ -140,9 +141,7 @@ def _expected_gates(place: Place, scores: Scores) -> Mapping[str, bool | None]:
     gates: dict[str, bool | None] = {}
     for gate, child in place.entries().items():
         if gate not in scores.gates:
-            place.key_problem(
-                gate, f"unknown gate `{gate}`{nearest(gate, scores.gates)}; declared: {listed(scores.gates)}"
-            )
+            place.unknown_key("gate", gate, scores.gates)
         gates[gate] = None if child.is_null else child.boolean()
     return gates
 
@@ -151,7 +150,7 @@ def _given_facts(place: Place, facts: Mapping[str, Fact]) -> Mapping[str, Given]
     given = {}
     for name, child in place.entries().items():
         if name not in facts:
-            place.key_problem(name, f"unknown fact `{name}`{nearest(name, facts)}; declared: {listed(facts)}")
+            place.unknown_key("fact", name, facts)
         else:
             given[name] = None if child.is_null else _given_fact(child, facts[name].type)
     return given
@@ -184,10 +183,7 @@ def _given_events(place: Place, scores: Scores) -> tuple[tuple[str, Duration], .
     for item in place.items():
         for name, child in item.entries().items():
             if name not in scores.inputs.events:
-                known = scores.inputs.events
-                item.key_problem(
-                    name, f"unknown event `{name}`{nearest(name, known)}; declared: {listed(known)}"
-                )
+                item.unknown_key("event", name, scores.inputs.events)
             age = child.duration(zero=True)
             if age is not None:
                 events.append((name, age))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from crmsync.definition.document.place import DOTTED, Place, listed, nearest
+from crmsync.definition.document.place import DOTTED, Place
 from crmsync.definition.document.tree import TextNode
 from crmsync.definition.nouns import (
     All,
@@ -120,7 +120,7 @@ def _part(key: str, child: Place, parent: Place, scope: Scope) -> Condition | No
         case _ if key in scope.facts:
             return conjunction(read_tests(child, key, scope.facts[key]))
         case _:
-            parent.key_problem(key, _unknown_fact(key, scope))
+            _report_unknown_fact(key, parent, scope)
             return None
 
 
@@ -144,8 +144,7 @@ def _evidence(child: Place) -> Condition | None:
 
 def _event_count(name: str, child: Place, parent: Place, events: Collection[str]) -> Count | None:
     if name != "any" and name not in events:
-        problem = f"unknown event `{name}`{nearest(name, events)}; declared: {listed(events)}"
-        parent.key_problem(f"event.{name}", problem)
+        parent.unknown_key("event", name, events, prefix="event.")
         return None
     return read_count(child, (name,), default=(_at_least_one(),))
 
@@ -200,10 +199,7 @@ def read_operators(
         if key in _OPERATOR_NAMES:
             tests.append(_test(Operator(key), child, fact, fact_type))
         else:
-            allowed = OPERATORS[fact_type]
-            parent.key_problem(
-                key, f"unknown operator `{key}`{nearest(key, allowed)}; allowed: {', '.join(allowed)}"
-            )
+            parent.unknown_key("operator", key, OPERATORS[fact_type], lead="allowed")
             tests.append(None)
     known = tuple(test for test in tests if test is not None)
     return known if len(known) == len(tests) else None
@@ -268,10 +264,11 @@ def _text_literal(place: Place) -> str | None:
     return None
 
 
-def _unknown_fact(key: str, scope: Scope) -> str:
+def _report_unknown_fact(key: str, parent: Place, scope: Scope) -> None:
     if key in scope.refused:
-        return scope.refused[key]
-    if key.startswith("event.") and scope.events is None:
-        return "events cannot be counted here"
-    known = [*scope.facts, *(f"event.{name}" for name in scope.events or ())]
-    return f"unknown {scope.noun} `{key}`{nearest(key, known)}; allowed: {listed(known) or 'none'}"
+        parent.key_problem(key, scope.refused[key])
+    elif key.startswith("event.") and scope.events is None:
+        parent.key_problem(key, "events cannot be counted here")
+    elif not parent.reports.is_full:
+        known = [*scope.facts, *(f"event.{name}" for name in scope.events or ())]
+        parent.unknown_key(scope.noun, key, known, lead="allowed")

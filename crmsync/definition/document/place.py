@@ -1,12 +1,12 @@
 """A node with its path: asks for what should stand there, reports what does not fit, and goes on."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from crmsync.definition.document.tree import ListNode, MapNode, Node, Reports, TextNode
+from crmsync.definition.document.reports import Reports
+from crmsync.definition.document.tree import ListNode, MapNode, Node, TextNode
 from crmsync.definition.nouns import DAY_US, Duration, Position, Range
 
 NAME = re.compile(r"[\w-]+")
@@ -17,13 +17,6 @@ _DURATION = re.compile(r"([0-9]{1,12})([mhdw])")
 _UNIT_US = {"m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "w": 7 * DAY_US}
 MAX_DAYS = 1_000_000  # far beyond any agreement and safe in 64 bits
 MAX_POINTS = 1e12  # so that no sum of points can leave the finite numbers
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean `x`?` for the closest known name, or nothing."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    hits = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return f"; did you mean `{by_folded[hits[0]]}`?" if hits else ""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -48,10 +41,22 @@ class Place:
     def problem_at(self, at: Position, path: str, text: str) -> None:
         self.reports.add(at, path, text)
 
-    def unknown(self, what: str, name: str, known: Collection[str]) -> None:
+    def unknown(self, what: str, name: str, known: Collection[str], *, lead: str = "allowed") -> None:
         """Report a name that is not one of the known ones."""
-        allowed = f"allowed: {listed(known)}" if known else "there are none"
-        self.problem(f"unknown {what} `{name}`{nearest(name, known)}; {allowed}")
+        self.problem(self._no_such(what, name, known, lead))
+
+    def unknown_key(
+        self, what: str, key: str, known: Collection[str], *, lead: str = "declared", prefix: str = ""
+    ) -> None:
+        """Report a key whose name (after the prefix) is not one of the known ones."""
+        self.key_problem(prefix + key, self._no_such(what, key, known, lead))
+
+    def _no_such(self, what: str, name: str, known: Collection[str], lead: str) -> str:
+        if self.reports.is_full:
+            return ""
+        return (
+            f"unknown {what} `{name}`{self.reports.nearest(name, known)}; {lead}: {listed(known) or 'none'}"
+        )
 
     @property
     def kind(self) -> str:
@@ -104,9 +109,7 @@ class Place:
         entries = self.entries()
         for key in entries:
             if key not in allowed:
-                self.key_problem(
-                    key, f"unknown key `{key}`{nearest(key, allowed)}; allowed: {', '.join(allowed)}"
-                )
+                self.unknown_key("key", key, allowed, lead="allowed")
         if self.is_mapping:
             for key in required:
                 if key not in entries:
@@ -243,4 +246,4 @@ class Place:
 
     def names_of(self, what: str, known: Collection[str] | Mapping[str, object]) -> tuple[str, ...]:
         """Return a list of names that must be known."""
-        return tuple(name for item in self.items() if (name := item.choice(what, list(known))) is not None)
+        return tuple(name for item in self.items() if (name := item.choice(what, known)) is not None)

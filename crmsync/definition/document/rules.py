@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
 from crmsync.definition.document.grammar import Scope, read_condition
-from crmsync.definition.document.place import NAME, Place, listed, nearest
+from crmsync.definition.document.place import NAME, Place
 from crmsync.definition.document.scores import VETO_CLASSES, Inputs
 from crmsync.definition.nouns import (
     Campaign,
@@ -86,7 +86,11 @@ def read_stages(place: Place, scores: Scores) -> Stages:
     if "order" in keys and keys["order"].is_list and not order:
         keys["order"].problem("needs at least one stage")
     human_only = _stage_names(keys["human_only"]) if "human_only" in keys else ()
-    never = _stage_names(keys["never_demote_from"], near=order) if "never_demote_from" in keys else ()
+    never = (
+        _stage_names(keys["never_demote_from"], near=dict.fromkeys(order))
+        if "never_demote_from" in keys
+        else ()
+    )
     rules = _rules(keys["rules"], order, human_only, scores) if "rules" in keys else {}
     return Stages(order, tuple(rules[stage] for stage in order if stage in rules), human_only, never)
 
@@ -99,8 +103,8 @@ def _stage_names(place: Place, *, near: Collection[str] = ()) -> tuple[str, ...]
             continue
         if fold(name) in names:
             item.problem(f"`{name}` stands twice; case does not count")
-        if near and name not in near and nearest(name, near):
-            item.problem(f"unknown stage `{name}`{nearest(name, near)}; in order: {listed(near)}")
+        if near and name not in near and item.reports.nearest(name, near):
+            item.unknown("stage", name, near, lead="in order")
         names[fold(name)] = name
     return tuple(names.values())
 
@@ -109,20 +113,20 @@ def _rules(
     place: Place, order: tuple[str, ...], human_only: tuple[str, ...], scores: Scores
 ) -> dict[str, Rule]:
     rules = {}
+    scope = scores.scope(gates=True)
+    ruled = dict.fromkeys(order)
     people = {fold(stage) for stage in human_only}
     for stage, child in place.entries().items():
         if fold(stage) in people:
             place.key_problem(stage, f"`{stage}` is in `human_only`; such a stage has no rule")
-        elif stage not in order:
-            known = listed(order)
-            place.key_problem(stage, f"unknown stage `{stage}`{nearest(stage, order)}; in order: {known}")
-        rules[stage] = _rule(stage, child, scores)
+        elif stage not in ruled:
+            place.unknown_key("stage", stage, order, lead="in order")
+        rules[stage] = _rule(stage, child, scope)
     return rules
 
 
-def _rule(stage: str, place: Place, scores: Scores) -> Rule:
+def _rule(stage: str, place: Place, scope: Scope) -> Rule:
     keys = place.keys("enter", "fast_track", "stay", "min_stay", "triage", "borderline")
-    scope = scores.scope(gates=True)
     conditions = {key: read_condition(keys[key], scope) if key in keys else None for key in _CONDITIONS}
     min_stay = keys["min_stay"].duration(zero=True) if "min_stay" in keys else None
     return Rule(stage, min_stay=min_stay, **conditions)
@@ -131,7 +135,7 @@ def _rule(stage: str, place: Place, scores: Scores) -> Rule:
 def stage_known(place: Place | None, stage: str | None, order: Collection[str]) -> None:
     """Report a stage that must be in order and is not."""
     if place is not None and stage is not None and stage not in order:
-        place.problem(f"unknown stage `{stage}`{nearest(stage, order)}; in order: {listed(order)}")
+        place.unknown("stage", stage, order, lead="in order")
 
 
 # --- recycle
@@ -146,7 +150,7 @@ def read_recycle(place: Place, facts: Mapping[str, Fact]) -> Recycle | None:
 
 
 def _fact_of(place: Place, facts: Mapping[str, Fact], wanted: FactType) -> str | None:
-    name = place.choice("fact", list(facts))
+    name = place.choice("fact", facts)
     if name is not None and facts[name].type is not wanted:
         place.problem(f"fact `{name}` must be of type {wanted}, not {facts[name].type}")
         return None
@@ -207,21 +211,22 @@ def _overrides(
 
 def _gate_overrides(place: Place, scores: Scores) -> Mapping[str, Condition]:
     gates = {}
+    scope = scores.scope()
     for gate, child in place.entries().items():
         if gate not in scores.gates:
-            place.key_problem(gate, _unknown("gate", gate, scores.gates))
-        condition = read_condition(child, scores.scope())
+            place.unknown_key("gate", gate, scores.gates)
+        condition = read_condition(child, scope)
         if condition is not None:
             gates[gate] = condition
     return gates
 
 
 def _group_overrides(place: Place, engagement: Engagement) -> Mapping[str, Range | None]:
-    known = [group.name for group in engagement.groups]
+    known = {group.name for group in engagement.groups}
     groups = {}
     for name, child in place.entries().items():
         if name not in known:
-            place.key_problem(name, _unknown("group", name, known))
+            place.unknown_key("group", name, known)
         keys = child.keys("range", required=("range",))
         if "range" in keys:
             groups[name] = keys["range"].range()
@@ -236,15 +241,11 @@ def _point_overrides(place: Place, scores: Scores) -> Mapping[str, float]:
         if criterion in tables:
             place.key_problem(criterion, f"`{criterion}` is a table; its points cannot be overridden")
         elif criterion not in scores.inputs.criteria:
-            place.key_problem(criterion, _unknown("criterion", criterion, scores.inputs.criteria))
+            place.unknown_key("criterion", criterion, scores.inputs.criteria)
         number = child.points()
         if number is not None:
             points[criterion] = number
     return points
-
-
-def _unknown(what: str, name: str, known: Collection[str]) -> str:
-    return f"unknown {what} `{name}`{nearest(name, known)}; declared: {listed(known) or 'none'}"
 
 
 # --- tracks

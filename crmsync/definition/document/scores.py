@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from crmsync.definition.document.grammar import Scope, read_condition, read_count, read_operators
-from crmsync.definition.document.place import DOTTED, NAME, Place, listed, nearest
+from crmsync.definition.document.place import DOTTED, NAME, Place
 from crmsync.definition.nouns import (
     Band,
     Condition,
@@ -202,7 +202,7 @@ def _conditional(keys: Mapping[str, Place], inputs: Inputs) -> Conditional | Non
 
 
 def _table(keys: Mapping[str, Place], inputs: Inputs) -> Table | None:
-    fact_name = keys["table"].choice("fact", list(inputs.facts))
+    fact_name = keys["table"].choice("fact", inputs.facts)
     when = _when(keys, inputs)
     if fact_name is None or "rows" not in keys:
         return None
@@ -262,7 +262,7 @@ def _event_name(place: Place, events: Collection[str]) -> str | None:
     name = place.words()
     if name is None or name == "any" or name in events:
         return name
-    place.problem(f"unknown event `{name}`{nearest(name, [*events, 'any'])}; declared: {listed(events)}")
+    place.unknown("event", name, [*events, "any"], lead="declared")
     return None
 
 

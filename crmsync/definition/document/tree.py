@@ -4,15 +4,12 @@ Text -> tree of nodes with positions, by the YAML 1.2 core schema. All problems 
 Anchors, aliases, tags and duplicate keys are problems, so a small text can never grow into a large tree.
 """
 
-import io
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentEndEvent,
@@ -25,16 +22,15 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from crmsync.definition.document.reports import MAX_PROBLEMS, Reports
+from crmsync.definition.document.scan import Unreadable, yaml_events
 from crmsync.definition.nouns import Position
-from crmsync.errors import Problem
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 64  # a condition that deep has no reader
 MAX_VALUES = 20_000  # what the pure Python parser reads in about a second; agreements have hundreds
-MAX_LINES = 50_000
-MAX_PROBLEMS = 200
 
-_LONG_TAG = re.compile(r"(?<![^\s\[{,])![^\s]{200}")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
 _FALSE = re.compile(r"false|False|FALSE")
@@ -74,34 +70,6 @@ class MapNode:
 
 
 Node: TypeAlias = TextNode | ListNode | MapNode
-
-
-class Reports:
-    """Collects problems while one file is read, the first MAX_PROBLEMS of them."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.problems: list[Problem] = []
-
-    def add(self, at: Position, path: str, text: str) -> None:
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(self.file, at.line, at.column, path, text))
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.problems) >= MAX_PROBLEMS
-
-    def in_file_order(self) -> list[Problem]:
-        return sorted(set(self.problems))
-
-
-class Unreadable(Exception):
-    """Nothing after this place can be read."""
-
-    def __init__(self, at: Position, text: str) -> None:
-        super().__init__(text)
-        self.at = at
-        self.text = text
 
 
 def read_document(raw: str | bytes, reports: Reports) -> MapNode | None:
@@ -154,29 +122,9 @@ def _decoded(raw: str | bytes) -> str:
         raise Unreadable(at, f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8") from error
 
 
-def _refuse_slow_text(text: str) -> None:
-    """Refuse what the pure Python parser needs seconds for and no agreement has."""
-    lines = text.count("\n") + 1
-    if lines > MAX_LINES:
-        raise Unreadable(Position(MAX_LINES, 1), f"{lines:,} lines, allowed are {MAX_LINES:,}")
-    if long_tag := _LONG_TAG.search(text):  # the parser's time is quadratic in the length of a tag
-        before = text[: long_tag.start()]
-        at = Position(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
-        raise Unreadable(at, "a tag is not allowed; types follow from the text")
-
-
 def _root(text: str, reports: Reports) -> MapNode | None:
-    _refuse_slow_text(text)
     composer = _Composer(reports)
-    try:
-        composer.compose(_events(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-        what = " ".join(str(error.problem or error.context or "cannot be read").split())
-        raise Unreadable(at, f"not YAML: {what}") from error
-    except YAMLError as error:
-        raise Unreadable(_place(text, error), f"not YAML: {_first_line(error)}") from error
+    composer.compose(yaml_events(text))
     if composer.root is None:
         reports.add(Position(1, 1), "", "the file is empty; a mapping with `definition:` is required")
         return None
@@ -184,29 +132,6 @@ def _root(text: str, reports: Reports) -> MapNode | None:
         return composer.root
     reports.add(composer.root.at, "", "the file must be a mapping with `definition:`")
     return None
-
-
-def _place(text: str, error: YAMLError) -> Position:
-    offset = getattr(error, "position", None)
-    if not isinstance(offset, int):
-        return Position(1, 1)
-    before = text[:offset]
-    return Position(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
-
-
-def _first_line(error: YAMLError) -> str:
-    reason = getattr(error, "reason", None) or str(error)
-    return str(reason).splitlines()[0] if str(reason) else "cannot be read"
-
-
-def _events(text: str) -> Iterator[Event]:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.version = (1, 2)
-    try:
-        yield from yaml.parse(io.StringIO(text))
-    except (ValueError, OverflowError, IndexError, AttributeError, AssertionError) as error:
-        # the parser's own slips on hostile text (a code point out of range in an escape, an odd directive)
-        raise YAMLError(f"cannot be read ({type(error).__name__})") from error
 
 
 class _Composer:
@@ -283,7 +208,7 @@ class _Composer:
         if isinstance(value, float) and not math.isfinite(value):
             self.reports.add(_at(event), self.path(), f"{event.value} is not a finite number")
             value = 0.0
-        if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+        if isinstance(value, str) and _HALF_PAIR.search(value):
             self.reports.add(_at(event), self.path(), "half a surrogate pair is not text")
             value = value.encode("utf-8", "replace").decode()
         return TextNode(_at(event), event.value, value)

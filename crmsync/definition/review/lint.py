@@ -6,7 +6,8 @@ from datetime import date
 from types import MappingProxyType
 from typing import TypeAlias
 
-from crmsync.definition.document.place import listed, nearest
+from crmsync.definition.document.place import listed
+from crmsync.definition.document.reports import nearest
 from crmsync.definition.nouns import (
     ANY_SOURCES,
     Condition,
