@@ -1,8 +1,10 @@
 """A cycle on a portal in memory and a real SQLite store: everything but HTTP."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -78,6 +80,12 @@ def a_meeting(one: str, *contacts: str, at: datetime = NOW - timedelta(days=1)) 
     )
 
 
+@cache
+def compiled(text: str) -> Evaluator:
+    """Return the evaluator of a definition; many worlds share one, as it holds nothing of theirs."""
+    return Evaluator(load(text))
+
+
 @dataclass
 class World:
     """A portal, a store and the engine between them; `engine` can be remade with other settings."""
@@ -92,7 +100,8 @@ class World:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def engine(self) -> Engine:
-        definition = load(self.definition)
+        judge = compiled(self.definition)
+        definition = judge.definition
         streams = Streams(
             self.portal,
             self.store.mirror,
@@ -104,7 +113,7 @@ class World:
         )
         planner = Planner(
             self.store.mirror,
-            Evaluator(definition),
+            judge,
             Narrator(definition),
             self.portal,
             self.store.trail,
@@ -136,9 +145,18 @@ class World:
         return replace(self, **changed)  # type: ignore[arg-type]  # only for tests
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to copy: making them takes longer than many a test."""
+    path = tmp_path_factory.mktemp("empty") / "crmsync.db"
+    open_store(f"sqlite:///{path}", portal="1", now=lambda: NOW).close()
+    return path
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, empty_store: Path) -> Iterator[World]:
     portal = FakePortal()
+    shutil.copy(empty_store, tmp_path / "crmsync.db")
     store = open_store(f"sqlite:///{tmp_path}/crmsync.db", portal="1", now=lambda: portal.clock)
     yield World(portal, store)
     store.close()

@@ -7,7 +7,7 @@ from crmsync.definition.nouns import Position
 from crmsync.errors import Problem
 
 MAX_PROBLEMS = 200
-MAX_COMPARISONS = (
+MAX_EFFORT = 3_000_000  # pairs of characters compared in search of what was meant; ten million take a second
     10_000  # of a wrong name with a known one, in search of what was meant; a dozen microseconds each
 )
 MAX_NAME = 60  # characters of a name that somebody may have misspelt
@@ -26,7 +26,7 @@ class Reports:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        self._comparisons = MAX_COMPARISONS
+        self._effort = MAX_EFFORT
 
     def add(self, at: Position, path: str, text: str) -> None:
         if not self.is_full:
@@ -34,9 +34,10 @@ class Reports:
 
     def nearest(self, name: str, known: Collection[str]) -> str:
         """Return `; did you mean `x`?` for the closest known name; nothing when none is close."""
-        if self.is_full or len(name) > MAX_NAME or len(known) > self._comparisons:
+        effort = len(name) ** 2 * len(known)
+        if self.is_full or len(name) > MAX_NAME or effort > self._effort:
             return ""
-        self._comparisons -= len(known)
+        self._effort -= effort
         return nearest(name, known)
 
     @property

@@ -12,6 +12,9 @@ from crmsync.definition.evaluation.stages import Decider
 from crmsync.definition.nouns import Campaign, Definition, Range
 
 
+_RAW = "raw_"
+
+
 @dataclass(frozen=True, slots=True)
 class Frames:
     """
@@ -64,7 +67,7 @@ class FrameEvaluator:
         matched = self.matched_events(frames, as_of_us)
         sums = scoring.sum_events(matched, layout, as_of_us, given=frames.given)
         joined = frames.contacts.join(sums, on=ROW, how="left")
-        return _with(joined, (nw.col(column).fill_null(0.0) for column in layout.sums.values()))
+        return _with(joined, [nw.col(*layout.sums.values()).fill_null(0.0)] if layout.sums else [])
 
     def _with_inputs(
         self, frame: Lazy, truths: Truths, campaigns: Sequence[tuple[int, Campaign]], decider: Decider
@@ -114,14 +117,9 @@ class FrameEvaluator:
         satisfied = scoring.evidence_satisfied(self.definition.evidence, layout).alias("evidence_satisfied")
         frame = _with(frame, [*subtotals, _score(fit_points, fit.range).alias("fit"), satisfied])
         groups = [nw.col(raw(column)) for column in layout.groups.values()]
-        reported = (*layout.criteria.values(), *layout.groups.values())
-        frame = _with(
-            frame,
-            [
-                *(scoring.rounded(nw.col(raw(column))).alias(column) for column in reported),
-                _score(groups, engagement.range).alias("engagement"),
-            ],
-        )
+        unrounded = [raw(column) for column in (*layout.criteria.values(), *layout.groups.values())]
+        reported = [scoring.rounded(nw.col(*unrounded)).name.map(_reported)] if unrounded else []
+        frame = _with(frame, [*reported, _score(groups, engagement.range).alias("engagement")])
         return self._with_bands(frame)
 
     def _with_bands(self, frame: Lazy) -> Lazy:
@@ -175,4 +173,8 @@ def _with(frame: Lazy, columns: Iterable[nw.Expr]) -> Lazy:
 
 def raw(column: str) -> str:
     """Return the column that holds a score before it is rounded."""
-    return f"raw_{column}"
+    return f"{_RAW}{column}"
+
+
+def _reported(column: str) -> str:
+    return column.removeprefix(_RAW)

@@ -100,18 +100,18 @@ def sum_events(matched: Lazy, layout: Layout, as_of_us: int, *, given: bool) -> 
     if layout.needs_latest:
         decisive = any_of(nw.col(layout.matches[name]) for name in layout.decisive)
         columns.append(nw.when(decisive).then(nw.col(AT)).alias(LATEST))
-    sums = [nw.col(column).sum() for column in layout.sums.values()]
+    sums = [nw.col(*layout.sums.values()).sum()] if layout.sums else []
     latest = [nw.col(LATEST).max()] if layout.needs_latest else []
     return matched.select(ROW, *columns).group_by(ROW).agg(*sums, *latest)
 
 
 def contribution(key: Sum, layout: Layout, as_of_us: int, *, given: bool) -> nw.Expr:
-    """Return what one event adds to a sum: its weight times its decay, or 0."""
+    """Return what one event adds to a sum: its weight times its decay, or null for nothing."""
     counts = in_window(key, layout, as_of_us, given=given)
     amount = nw.col(WEIGHT)
     if key.half_life_us is not None:
         amount = amount * decay(key.half_life_us, as_of_us)
-    return nw.when(counts).then(amount).otherwise(ZERO)
+    return nw.when(counts).then(amount)
 
 
 def in_window(key: Sum, layout: Layout, as_of_us: int, *, given: bool) -> nw.Expr:
