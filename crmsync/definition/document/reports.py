@@ -8,8 +8,6 @@ from crmsync.errors import Problem
 
 MAX_PROBLEMS = 200
 MAX_EFFORT = 3_000_000  # pairs of characters compared in search of what was meant; ten million take a second
-    10_000  # of a wrong name with a known one, in search of what was meant; a dozen microseconds each
-)
 MAX_NAME = 60  # characters of a name that somebody may have misspelt
 
 
