@@ -13,6 +13,8 @@ from typing import Any
 
 import narwhals as nw
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from crmsync.definition.evaluation.evaluate import Frames
 from crmsync.definition.evaluation.evaluator import Evaluator
@@ -20,6 +22,7 @@ from crmsync.definition.evaluation.reading import Reading
 from crmsync.definition.evaluation.records import evaluation_json, parse_record
 from crmsync.definition.evaluation.spark import bad_lines, read_lines
 from crmsync.definition.load import load
+from crmsync.model import Contact, Evaluation
 from tests.core.scenes import contact, definition, loaded
 from tests.core.test_conformance import as_of, is_same
 
@@ -80,12 +83,16 @@ def on_spark(session: Any, reading: Reading) -> Reading:
 
 
 def check(session: Any, compiled: Evaluator, lines: list[str], at: datetime) -> None:
-    reading = compiled.read(parse_record(line) for line in lines)
+    contacts = [parse_record(line) for line in lines]
 
-    here = list(compiled.evaluate_reading(reading, at))
-    there = list(compiled.evaluate_reading(on_spark(session, reading), at))
+    compare(list(compiled.evaluate(contacts, at)), evaluated(session, compiled, contacts, at))
 
-    assert len(there) == len(lines)
+
+def evaluated(session: Any, compiled: Evaluator, contacts: list[Contact], at: datetime) -> list[Evaluation]:
+    return list(compiled.evaluate_reading(on_spark(session, compiled.read(contacts)), at))
+
+
+def compare(here: list[Evaluation], there: list[Evaluation]) -> None:
     for one, other in zip(here, there, strict=True):
         got, expected = evaluation_json(other), evaluation_json(one)
         assert {key: got[key] for key in expected if not is_same(got[key], expected[key])} == {}
@@ -105,12 +112,22 @@ def test_the_vectors_pass_on_spark(spark: Any, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_random_agreements_decide_the_same_on_spark(spark: Any, seed: int) -> None:
+@settings(
+    max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate]
+)  # a plan on Spark takes seconds
+@given(st.integers(0, 2**32))
+def test_a_batch_on_spark_in_any_order_is_one_by_one_on_polars(spark: Any, seed: int) -> None:
     rng = Random(seed)
     compiled = Evaluator(loaded(definition(rng)))
+    contacts = [parse_record(json.dumps(contact(rng, number))) for number in range(60)]
+    shuffled = rng.sample(contacts, len(contacts))
+    alone = rng.randrange(len(shuffled))
 
-    check(spark, compiled, [json.dumps(contact(rng, number)) for number in range(25)], NOW)
+    here = [made for one in shuffled for made in compiled.evaluate([one], NOW)]
+    there = evaluated(spark, compiled, shuffled, NOW)
+
+    compare(here, there)
+    compare(here[alone : alone + 1], evaluated(spark, compiled, shuffled[alone : alone + 1], NOW))
 
 
 def test_lines_are_read_on_the_workers_and_evaluated_there(spark: Any) -> None:

@@ -11,7 +11,6 @@ from crmsync.definition.evaluation.layout import CAMPAIGN, ROW, Layout, Lazy
 from crmsync.definition.evaluation.stages import Decider
 from crmsync.definition.nouns import Campaign, Definition, Range
 
-
 _RAW = "raw_"
 
 

@@ -39,6 +39,7 @@ from crmsync.definition.text import fold
 
 NO_CAMPAIGN = -1
 ZERO = nw.lit(0.0)
+_A_ZERO = nw.col(ROW) * 0.0  # added to -0 it gives 0; Polars would skip the addition of a literal
 
 
 def first_true(choices: Iterable[tuple[nw.Expr, nw.Expr]], otherwise: nw.Expr) -> nw.Expr:
@@ -56,9 +57,8 @@ def limited(score: nw.Expr, limits: Range | None) -> nw.Expr:
 
 
 def rounded(score: nw.Expr) -> nw.Expr:
-    """Return what is tested and reported, -0 as 0. Adding zero would not do: Polars skips that."""
-    near = score.round(6)
-    return nw.when(near == 0.0).then(ZERO).otherwise(near)
+    """Return what is tested and reported, of one column or of many at once."""
+    return score.round(6) + _A_ZERO
 
 
 # --- events
