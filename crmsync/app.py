@@ -8,11 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 from crmsync.clock import utcnow
-from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError
+from crmsync.cycle.watching import Nobody, Watcher, unknown
+from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError, Stopped
 from crmsync.model import Draft
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
@@ -36,13 +38,33 @@ def new_suffix(_now: datetime) -> str:
     return secrets.token_hex(2)
 
 
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """A definition with the very text it was read from: the file may be another a moment later."""
+
+    definition: "Definition"
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """*Raises* DefinitionError with every problem."""
+        from crmsync.definition.load import load
+
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            return cls(load(path), "")  # it says why
+        return cls(load(raw, name=str(path)), raw.decode())
+
+
 @dataclass(slots=False)
 class App:
     """
     Everything one process needs, made when first asked for; a context manager that closes what it opened.
 
     Attributes:
-        should_stop: looked at between two batches of writes.
+        should_stop: looked at between two pages of a pull and two batches of writes.
+        watcher: told how far a cycle has come.
     """
 
     settings: Settings
@@ -50,6 +72,7 @@ class App:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     should_stop: Callable[[], bool] = lambda: False
+    watcher: Watcher = field(default_factory=Nobody)
     _open: ExitStack = field(default_factory=ExitStack)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)  # a page's revert beside a cycle
 
@@ -59,12 +82,14 @@ class App:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    @cached_property
+    @property
     def definition(self) -> "Definition":
         """*Raises* DefinitionError with every problem."""
-        from crmsync.definition.load import load
+        return self._agreement.definition
 
-        return load(self.settings.definition.path)
+    @cached_property
+    def _agreement(self) -> "_Agreement":
+        return _Agreement.read(self.settings.definition.path)
 
     @cached_property
     def evaluator(self) -> "Compiled":
@@ -83,9 +108,7 @@ class App:
 
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
-        from crmsync.definition.load import load
-
-        self.__dict__["definition"] = load(self.settings.definition.path)
+        self.__dict__["_agreement"] = _Agreement.read(self.settings.definition.path)
         self.__dict__.pop("evaluator", None)
 
     @property
@@ -165,9 +188,8 @@ class App:
         held.callback(self._one_at_a_time.release)
 
     def _keep_definition(self) -> None:
-        """Keep the file's text by its hash: years later an entry's definition can still be read."""
-        text = self.settings.definition.path.read_text(encoding="utf-8")
-        self.store.definitions.keep(self.definition.ref, text)
+        """Keep its text by its hash: years later an entry's definition can still be read."""
+        self.store.definitions.keep(self.definition.ref, self._agreement.text)
 
     def _note_signatures(self) -> None:
         """Let the trail say once who signed this very definition."""
@@ -187,7 +209,10 @@ class App:
         """Wait for the process that writes now: the end of its cycle, its death, or the end of its term."""
         deadline = self.monotonic() + _PATIENCE_S
         while held := self.store.lease.take():
-            if self.monotonic() > deadline or self.should_stop():
+            self.watcher.begin(f"waiting for {held}", unknown)
+            if self.should_stop():
+                raise Stopped(f"Stopped while {held} writes to this portal; nothing was done.")
+            if self.monotonic() > deadline:
                 raise LeaseLost(
                     f"{held} writes to this portal, and has for {_PATIENCE_S:.0f} s.",
                     next_step="Stop it, or wait until its cycle has ended.",
@@ -208,6 +233,7 @@ class App:
                 zone,
                 new_suffix,
                 self.should_stop,
+                self.watcher,
             )
         )
 

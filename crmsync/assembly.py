@@ -13,6 +13,7 @@ from crmsync.cycle.planning import Planner
 from crmsync.cycle.qualify import Qualifier
 from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.streams import Streams
+from crmsync.cycle.watching import Watcher
 from crmsync.definition.nouns import Definition
 from crmsync.definition.wording.narrator import Narrator
 from crmsync.heaps import share_heaps
@@ -31,7 +32,8 @@ class Parts:
     Attributes:
         zone: the portal's; its midnights are the cycle's.
         new_suffix: the random end of a run's id.
-        should_stop: looked at between two batches of writes.
+        should_stop: looked at between two pages of a pull and two batches of writes.
+        watcher: told how far it has come.
     """
 
     settings: Settings
@@ -43,6 +45,7 @@ class Parts:
     zone: ZoneInfo
     new_suffix: Callable[[datetime], str]
     should_stop: Callable[[], bool]
+    watcher: Watcher
 
 
 def engine(parts: Parts) -> Engine:
@@ -72,6 +75,8 @@ def _streams(parts: Parts) -> Streams:
         lag=timedelta(seconds=portal.lag_s),
         overlap=timedelta(seconds=portal.overlap_s),
         max_shrink=parts.settings.guard.max_shrink,
+        watcher=parts.watcher,
+        should_stop=parts.should_stop,
     )
 
 
@@ -85,6 +90,8 @@ def _planner(parts: Parts) -> Planner:
         findings=parts.store.trail,
         policy=parts.policy,
         stage_order=parts.gateway.schema.stages(),
+        watcher=parts.watcher,
+        should_stop=parts.should_stop,
     )
 
 

@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,11 +12,12 @@ from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
-from apscheduler.events import EVENT_JOB_MISSED, JobEvent
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from crmsync.errors import CrmsyncError, LeaseLost, RateLimited, StoreError, Unauthorized
+from crmsync.errors import CrmsyncError, LeaseLost, RateLimited, Stopped, StoreError, Unauthorized
 
 _GRACE_S = 18.0  # what is in flight gets this long after SIGTERM; the process is gone within 20 s
 
@@ -27,6 +30,10 @@ class Health:
     Attributes:
         problem: what is wrong and what to do next; "" when nothing is.
         may_write: False while the token is revoked or a scope is missing.
+        definition_problem: the definition file cannot be used, so the one before stays in force; "" when it can.
+        last_success_at: end of the last cycle that did not fail.
+        last_cycle_s: how long the last cycle took.
+        results: changes by what became of them, since the start.
         paused_until: no cycle before this (daily limit used up, portal migrating).
     """
 
@@ -36,6 +43,10 @@ class Health:
     last_status: str = ""
     cycles: int = 0
     failures: int = 0
+    definition_problem: str = ""
+    last_success_at: datetime | None = None
+    last_cycle_s: float = 0.0
+    results: Counter[str] = field(default_factory=Counter)
     paused_until: datetime | None = None
 
 
@@ -46,16 +57,19 @@ class Daemon:
 
     Attributes:
         cycle: one cycle; returns its status word. Raises CrmsyncError.
-        now: our clock, aware UTC.
+        now: our clock, aware UTC; it may jump.
+        monotonic: seconds that only pass.
         stopping: set by the first SIGTERM or SIGINT; the cycle looks at it between batches.
     """
 
     cycle: Callable[[], str]
     every: timedelta
     now: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
     health: Health = field(default_factory=Health)
     stopping: threading.Event = field(default_factory=threading.Event)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    _overlap_told_in: int = -1
 
     def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """
@@ -65,7 +79,7 @@ class Daemon:
             on_started: called once signals are heard.
         """
         scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
-        scheduler.add_job(
+        job = scheduler.add_job(
             self.tick,
             "interval",
             seconds=self.every.total_seconds(),
@@ -75,11 +89,12 @@ class Daemon:
             misfire_grace_time=None,
             id="cycle",
         )
-        scheduler.add_listener(_log_missed, EVENT_JOB_MISSED)
+        scheduler.add_listener(self._tell_overlap, EVENT_JOB_MAX_INSTANCES)
         with self._signals():
             scheduler.start()
             on_started()
-            self.stopping.wait()
+            while not self.stopping.wait(self.every.total_seconds()):
+                self.heed_clock(job)
             scheduler.shutdown(wait=False)
             finished = self._one_at_a_time.acquire(timeout=_GRACE_S)
         structlog.get_logger().info("daemon.stopped", in_flight_finished=finished)
@@ -92,18 +107,42 @@ class Daemon:
         """Run one cycle; what goes wrong is logged with what to do next, and the daemon goes on."""
         if self.stopping.is_set() or self._is_paused():
             return
+        began = self.monotonic()
         with self._one_at_a_time:
             try:
                 status = self.cycle()
+            except Stopped:
+                return  # at a safe place, as it was asked to
             except CrmsyncError as error:
                 self._note_failure(error)
             except Exception as error:  # noqa: BLE001 - the top loop: a bug in one cycle must not end the daemon
                 self._note_failure(error)
             else:
                 self.health.problem, self.health.may_write = "", True
-                self.health.last_status = status
-            self.health.last_cycle_at = self.now()
+                self.health.last_status, self.health.last_success_at = status, self.now()
+            self.health.last_cycle_at, self.health.last_cycle_s = self.now(), self.monotonic() - began
             self.health.cycles += 1
+
+    def heed_clock(self, job: Job) -> None:
+        """Bring the next cycle forward when our clock went back; else none would run until it has caught up."""
+        now = self.now()
+        if job.next_run_time is None or job.next_run_time - now <= self.every:
+            return
+        structlog.get_logger().warning(
+            "clock.went_back", next_step="Nothing: cycles go on. Look after this machine's clock."
+        )
+        self.health.paused_until = None  # the portal says again how long to wait
+        job.modify(next_run_time=now)
+
+    def _tell_overlap(self, event: JobEvent) -> None:
+        """Say once a cycle that it takes longer than the time between two."""
+        if self._overlap_told_in != self.health.cycles:
+            self._overlap_told_in = self.health.cycles
+            structlog.get_logger().warning(
+                "cycle.overlapped",
+                job=event.job_id,
+                next_step="Nothing during a first pull; raise schedule.cycle_every if this stays.",
+            )
 
     def _is_paused(self) -> bool:
         until = self.health.paused_until
@@ -155,9 +194,3 @@ def _next_step(error: Exception) -> str:
     if isinstance(error, CrmsyncError) and error.next_step:
         return error.next_step
     return "Nothing to do unless it stays: the next cycle tries again."
-
-
-def _log_missed(event: JobEvent) -> None:
-    structlog.get_logger().warning(
-        "cycle.missed", job=event.job_id, next_step="Raise schedule.cycle_every if this stays."
-    )

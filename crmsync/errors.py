@@ -13,7 +13,8 @@ CrmsyncError
 ├── PlanParked         the guard's numbers and how to approve                  exit 5
 ├── StoreError         the audit trail did not take an entry; the cycle stops  exit 6
 │   └── LeaseLost      another process writes to this portal
-└── VerificationError  the chain does not hold, first bad entry                exit 7
+├── VerificationError  the chain does not hold, first bad entry                exit 7
+└── Stopped            somebody asked this process to stop                     exit 130
 """
 
 from collections.abc import Sequence
@@ -205,3 +206,9 @@ class VerificationError(CrmsyncError):
     def __init__(self, message: str, *, seq: int | None = None, next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)
         self.seq = seq
+
+
+class Stopped(CrmsyncError):
+    """Somebody asked this process to stop, and it did at a safe place: the next run goes on from there."""
+
+    exit_status = 130

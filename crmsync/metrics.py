@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from crmsync import __version__
 from crmsync.daemon import Health
+from crmsync.model import PlanStatus, Result
 from crmsync.portal.gateway import Gateway
 from crmsync.store import Store
 
@@ -16,6 +18,7 @@ class _Collected(Collector):
         self._health, self._gateway, self._store = health, gateway, store
 
     def collect(self) -> Iterable[Metric]:
+        yield InfoMetricFamily("crmsync_build", "What runs here.", {"version": __version__})
         yield from self._of_daemon()
         yield from self._of_store()
         if self._gateway is not None:
@@ -27,9 +30,23 @@ class _Collected(Collector):
         yield CounterMetricFamily("crmsync_cycle_failures", "Cycles that failed.", health.failures)
         yield GaugeMetricFamily("crmsync_up", "1 when nothing is wrong.", float(not health.problem))
         yield GaugeMetricFamily("crmsync_may_write", "0 while the token is refused.", float(health.may_write))
-        if health.last_cycle_at is not None:
-            at = health.last_cycle_at.timestamp()
-            yield GaugeMetricFamily("crmsync_last_cycle_timestamp_seconds", "End of the last cycle.", at)
+        refused = float(bool(health.definition_problem))
+        yield GaugeMetricFamily("crmsync_definition_refused", "1 while the file cannot be used.", refused)
+        ends = {"last_cycle": health.last_cycle_at, "last_success": health.last_success_at}
+        for name, at in ends.items():
+            if at is not None:
+                told = f"End of the {name.replace('_', ' ')}, Unix time."
+                yield GaugeMetricFamily(f"crmsync_{name}_timestamp_seconds", told, at.timestamp())
+        yield GaugeMetricFamily(
+            "crmsync_last_cycle_seconds", "Duration of the last cycle.", health.last_cycle_s
+        )
+        yield self._changes()
+
+    def _changes(self) -> Metric:
+        changes = CounterMetricFamily("crmsync_changes", "Changes by what became of them.", labels=["result"])
+        for result in Result:
+            changes.add_metric([result.value], self._health.results[result.value])
+        return changes
 
     def _of_store(self) -> Iterable[Metric]:
         store = self._store
@@ -38,6 +55,8 @@ class _Collected(Collector):
             by_stage.add_metric([stage or "none"], count)
         yield by_stage
         yield GaugeMetricFamily("crmsync_due_contacts", "Contacts to evaluate.", store.mirror.due_count())
+        parked = len(store.plans.plans(status=PlanStatus.PARKED))
+        yield GaugeMetricFamily("crmsync_parked_plans", "Plans that wait for a person.", parked)
         yield GaugeMetricFamily("crmsync_audit_entries", "Entries in the trail.", store.trail.head().seq)
 
     @staticmethod

@@ -34,7 +34,9 @@ class Service:
 
     def run(self, on_ready: Callable[[Running], None]) -> None:
         """Serve the pages and run cycles until SIGTERM or SIGINT."""
-        daemon = Daemon(self.cycle, self.app.settings.schedule.cycle_every, self.app.now, self.health)
+        daemon = Daemon(
+            self.cycle, self.app.settings.schedule.cycle_every, self.app.now, self.app.monotonic, self.health
+        )
         self.app.should_stop = daemon.stopping.is_set
         running = self.pages()
         try:
@@ -54,6 +56,7 @@ class Service:
         self.app.check_signatures()
         with self.app.engine() as engine:
             summary = engine.sync()
+        self.health.results.update({one.value: count for one, count in summary.written.results.items()})
         self._checkpoint()
         _log(summary)
         return summary.status
@@ -87,12 +90,18 @@ class Service:
         try:
             self.app.reload_definition()
         except DefinitionError as error:
+            ref = self.app.definition.ref
+            self.health.definition_problem = (
+                f"The definition file has {len(error.problems)} problem(s), see `crmsync check`; "
+                f"{ref.id} {ref.version} stays in force."
+            )
             structlog.get_logger().warning(
                 "definition.refused",
                 problems=len(error.problems),
                 next_step="Run `crmsync check`; the old one stays.",
             )
             return
+        self.health.definition_problem = ""
         if self._desk is not None:
             self._desk.current, self._desk.qualifier = self.app.definition, self.app.evaluator
 
@@ -116,9 +125,11 @@ class Service:
             "ok": not health.problem,
             "problems": [health.problem] if health.problem else [],
             "may_write": health.may_write,
+            "definition_problem": health.definition_problem or None,
             "cycles": health.cycles,
             "failures": health.failures,
             "last_cycle_at": _text(health.last_cycle_at),
+            "last_success_at": _text(health.last_success_at),
             "last_status": health.last_status or None,
             "paused_until": _text(health.paused_until),
         }

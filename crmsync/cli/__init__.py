@@ -1,16 +1,13 @@
 """The command line: a module per group of commands; each parses, calls the app and prints."""
 
 import sys
-import traceback
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import click
 
 from crmsync import __version__
-from crmsync.errors import CrmsyncError
+from crmsync.cli.ending import run_to_the_end
 
 _COMMANDS = {  # name -> (module that holds it, imported when it is called: the command line starts fast; help)
     "apply": ("cycle", "Do exactly what a plan shows."),
@@ -76,16 +73,6 @@ def _override(text: str) -> tuple[str, str]:
     return name, value
 
 
-def main(run: Callable[..., Any] = root) -> None:
-    """Run the command line; every known error ends as one message on standard error and its exit status."""
-    try:
-        run(prog_name="crmsync")
-    except CrmsyncError as error:
-        click.echo(f"crmsync: {error.message}", err=True)
-        if error.next_step:
-            click.echo(f"Next: {error.next_step}", err=True)
-        sys.exit(error.exit_status)
-    except Exception:  # noqa: BLE001 - the last resort of the process: a bug, shown with its traceback
-        traceback.print_exc()
-        click.echo("crmsync: this is a bug; please report it with the lines above.", err=True)
-        sys.exit(1)
+def main() -> None:
+    """Run the command line of this process and leave with its exit status."""
+    sys.exit(run_to_the_end(root, sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -13,7 +12,9 @@ import click
 
 from crmsync.app import App
 from crmsync.cli.asking import contact_of, instant_text, maybe_instant_of
-from crmsync.cli.output import console, json_option, print_json, table
+from crmsync.cli.outlet import streamed
+from crmsync.cli.output import console, json_option, many, print_json, table
+from crmsync.cli.progress import counted, waiting
 from crmsync.cli.session import Call, session
 from crmsync.errors import OperatorError
 from crmsync.model import Entry, RunId
@@ -88,7 +89,8 @@ def export(
         if bundle is not None:
             _export_bundle(app, bundle, as_json=as_json)
             return
-        entries = app.store.trail.export(_where(app, **filters))
+        total = (lambda: None) if any(filters.values()) else (lambda: app.store.trail.head().seq)
+        entries = counted(app.store.trail.export(_where(app, **filters)), "entries", total)
         with _written(output) as out:
             for line in csv_lines(entries) if as_csv else _json_parts(entries, as_json=as_json):
                 out.write(line.encode() if isinstance(line, str) else line)
@@ -186,7 +188,8 @@ def _json_parts(entries: Iterator[dict[str, Any]], *, as_json: bool) -> Iterator
 def _trail_proof(call: Call, key: str | None, head: str | None) -> dict[str, Any]:
     with session(call) as app:
         directory = app.settings.store.checkpoint_dir
-        proven = app.store.trail.verify(head, workers=os.cpu_count() or 1)
+        with waiting(f"verifying {many(app.store.trail.head().seq, 'entry', 'entries')}"):
+            proven = app.store.trail.verify(head, workers=os.cpu_count() or 1)
         checkpoints = app.store.verify_checkpoints(directory, key) if directory is not None else 0
     return {**asdict(proven), "checkpoints": checkpoints}
 
@@ -263,23 +266,17 @@ def _short(value: str | None, width: int = 24) -> str:
 
 @contextmanager
 def _written(output: str) -> Iterator[BinaryIO]:
-    is_stdout = output == "-"
-    try:
-        with _stdout() if is_stdout else _file(Path(output)) as out:
+    if output == "-":
+        with streamed() as out:
             yield out
-    except BrokenPipeError:
-        raise  # the reader has left: click ends quietly
+        return
+    try:
+        with _file(Path(output)) as out:
+            yield out
     except OSError as error:
-        named = "Standard output" if is_stdout else output
         raise OperatorError(
-            f"{named} cannot be written ({error.strerror}).", next_step="Name another file with --output."
+            f"{output} cannot be written ({error.strerror}).", next_step="Name another file with --output."
         ) from None
-
-
-@contextmanager
-def _stdout() -> Iterator[BinaryIO]:
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
 
 
 @contextmanager

@@ -1,18 +1,18 @@
 """`plan`, `apply`, `sync`, `plans`, `approve`, `reject`: a cycle by hand, and what people decide about plans."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from itertools import chain
-from typing import Any
 
 import click
 
 from crmsync.app import App
 from crmsync.cli import plan_render, render
 from crmsync.cli.asking import this_user
-from crmsync.cli.output import console, json_option, print_json, table, watched
+from crmsync.cli.output import console, json_option, print_json, table
+from crmsync.cli.progress import watched
 from crmsync.cli.session import Call, session
+from crmsync.cli.stopping import stoppable
 from crmsync.cycle.engine import Summary
 from crmsync.cycle.revert import REMAINS, Conflict
 from crmsync.cycle.revert_entries import KEPT, conflict_of
@@ -31,9 +31,9 @@ _PARKED = PlanParked.exit_status
 @click.pass_obj
 def sync(call: Call, *, as_json: bool) -> None:
     """Pull what changed, plan, guard and write: one cycle."""
-    with session(call) as app:
+    with session(call) as app, stoppable(app):
         app.check_signatures()
-        with app.engine() as engine, watched(_progress(app)):
+        with watched(app), app.engine() as engine:
             summary = engine.sync()
         _report(app, summary, as_json=as_json)
     sys.exit(_status(summary))
@@ -44,8 +44,8 @@ def sync(call: Call, *, as_json: bool) -> None:
 @click.pass_obj
 def plan(call: Call, *, as_json: bool) -> None:
     """Pull and show what would be written; write nothing."""
-    with session(call) as app:
-        with app.engine(writes=False) as engine, watched(_progress(app)):
+    with session(call) as app, stoppable(app):
+        with watched(app), app.engine(writes=False) as engine:
             summary = engine.plan()
         changes = list(chain.from_iterable(app.store.plans.changes(summary.plan.id))) if summary.plan else []
         if as_json:
@@ -63,9 +63,9 @@ def plan(call: Call, *, as_json: bool) -> None:
 @click.pass_obj
 def apply(call: Call, plan_id: str, *, as_json: bool) -> None:
     """Do exactly what PLAN shows, where the portal still shows what it saw."""
-    with session(call) as app:
+    with session(call) as app, stoppable(app):
         app.check_signatures()
-        with app.engine() as engine, watched(_progress(app)):
+        with watched(app), app.engine() as engine:
             summary = engine.apply(PlanId(plan_id))
         _report(app, summary, as_json=as_json)
     sys.exit(_status(summary))
@@ -83,7 +83,7 @@ def plans(call: Call, plan_id: str | None, *, as_json: bool) -> None:
             return
         known = app.store.plans.plans()
     if as_json:
-        print_json([_plan_row(one) for one in known])
+        print_json([render.plan_row(one) for one in known])
         return
     rows = [
         (one.id, one.status, one.tally.changes, _moves(one), f"{one.as_of:%Y-%m-%d %H:%M}") for one in known
@@ -120,20 +120,6 @@ def _decide(call: Call, plan_id: str, status: PlanStatus, who: str, *, as_json: 
         click.echo(f"{decided.id} is {decided.status.value}.")
 
 
-def _progress(app: App) -> Callable[[], str]:
-    """Say how far it has come: what the mirror holds, what is due, what the trail has."""
-
-    def now() -> str:
-        requests = app.gateway.traffic().requests
-        mirror, trail = app.store.mirror, app.store.trail
-        return (
-            f"{requests} requests, {mirror.size()} contacts mirrored, {mirror.due_count()} due, "
-            f"{trail.head().seq} audit entries"
-        )
-
-    return now
-
-
 def _report(app: App, summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print_json(render.summary_document(summary, app.gateway.traffic().requests))
@@ -163,7 +149,7 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
     conflicts = _conflicts(app, found)
     if as_json:
         changes = chain.from_iterable(app.store.plans.changes(plan_id))
-        document = {**_plan_row(found), "changes": [render.change_document(one) for one in changes]}
+        document = {**render.plan_row(found), "changes": [render.change_document(one) for one in changes]}
         if found.is_revert:
             document |= {"conflicts": [asdict(one) for one in conflicts], "remains": list(REMAINS)}
         print_json(document)
@@ -183,19 +169,6 @@ def _conflicts(app: App, plan: Plan) -> tuple[Conflict, ...]:
         return ()
     where = AuditFilter(run=plan.run, kind=KEPT)
     return tuple(conflict_of(one) for one in reversed(app.store.trail.entries(where, limit=_CONFLICTS_READ)))
-
-
-def _plan_row(plan: Plan) -> dict[str, Any]:
-    tally = plan.tally
-    return {
-        "plan": plan.id,
-        "run": plan.run,
-        "status": plan.status.value,
-        "as_of": plan.as_of.isoformat().replace("+00:00", "Z"),
-        "changes_count": tally.changes,
-        "stages": {"promoted": tally.promoted, "demoted": tally.demoted, "held": tally.held},
-        "reasons": list(plan.reasons),
-    }
 
 
 def _moves(plan: Plan) -> str:

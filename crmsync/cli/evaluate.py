@@ -1,6 +1,5 @@
 """`evaluate`: records in, evaluations out, line by line; no portal, no database."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ import click
 import orjson
 
 from crmsync.cli.definition import definition_option, load_from, path_of
-from crmsync.cli.output import json_option, progress
+from crmsync.cli.outlet import streamed
+from crmsync.cli.output import json_option
+from crmsync.cli.progress import counted
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.evaluation.records import BadLine, evaluate_lines, evaluation_json
 from crmsync.definition.text import instant, read_date
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _STDIN = "-"
 _PARTLY = 4
-_SHOWN_EVERY = 1_000
+_BLOCK = 1 << 20
 
 
 @click.command("evaluate")
@@ -41,12 +42,11 @@ def evaluate(
     at = _instant(as_of)
     evaluator = Evaluator(load_from(_definition(file or path_of(call), records)))
     with _opened(records) as lines:
-        made = evaluate_lines(_counted(lines), evaluator, at, explain=explain)
-        try:
-            bad = _write(made, records, as_json=as_json)
-        except BrokenPipeError:  # whoever reads has enough, as in `crmsync evaluate ... | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            bad = 0
+        made = evaluate_lines(
+            counted(lines, "records", lambda: _line_count(records)), evaluator, at, explain=explain
+        )
+        with streamed() as out:
+            bad = _write(made, out, records, as_json=as_json)
     sys.exit(_PARTLY if bad else 0)
 
 
@@ -88,19 +88,18 @@ def _opened(records: str) -> Iterator[BinaryIO]:
         yield lines
 
 
-def _counted(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Pass the lines on, showing how many on a terminal."""
-    with progress() as shown:
-        task = shown.add_task("records", total=None)
-        for number, line in enumerate(lines, start=1):
-            if number % _SHOWN_EVERY == 0:
-                shown.update(task, completed=number)
-            yield line
+def _line_count(records: str) -> int | None:
+    """Count the lines of a file; None for what can be read only once."""
+    path = Path(records)
+    if records == _STDIN or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
 
 
-def _write(made: Iterable[Evaluation | BadLine], records: str, *, as_json: bool) -> int:
+def _write(made: Iterable[Evaluation | BadLine], out: BinaryIO, records: str, *, as_json: bool) -> int:
     """Write what was made, complain about what could not be; return how many lines were bad."""
-    out, bad, before = sys.stdout.buffer, 0, b"[\n" if as_json else b""
+    bad, before = 0, b"[\n" if as_json else b""
     for one in made:
         if isinstance(one, BadLine):
             bad += 1
@@ -109,7 +108,6 @@ def _write(made: Iterable[Evaluation | BadLine], records: str, *, as_json: bool)
         out.write(before + _line(one))
         before = b",\n" if as_json else b"\n"
     out.write(_end(before, as_json=as_json))
-    out.flush()
     return bad
 
 

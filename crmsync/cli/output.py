@@ -1,16 +1,12 @@
 """How commands print: exactly one JSON document with --json, tables of at most 80 columns without."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 import orjson
 from rich.console import Console
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -22,10 +18,10 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """Open a console for people: colour only on a terminal, 80 columns elsewhere."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else _WIDTH, highlight=False, soft_wrap=False)
+    return Console(file=stream, width=None if stream.isatty() else _WIDTH, highlight=False, quiet=quiet)
 
 
 def print_json(document: object) -> None:
@@ -43,6 +39,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     return made
 
 
+def many(count: int, noun: str, plural: str = "") -> str:
+    """Count something in words: `1 contact`, `2,910 contacts`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def plain(value: object) -> Text:
     """Show a value from outside as it is: no markup, and nothing that a terminal would obey."""
     return Text("".join(_shown(one) for one in str(value)))
@@ -52,35 +53,6 @@ def _shown(one: str) -> str:
     if one.isprintable() or one == "\n":
         return one
     return " " if one.isspace() else "\ufffd"
-
-
-@contextmanager
-def watched(describe: Callable[[], str]) -> Iterator[None]:
-    """Show on a terminal how far long work has come; `describe` is asked a few times a second. Quiet in a pipe."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    spinner = Spinner("dots", text="")
-
-    def now() -> Spinner:
-        spinner.update(text=describe())
-        return spinner
-
-    with Live(get_renderable=now, console=Console(stderr=True), refresh_per_second=4, transient=True):
-        yield
-
-
-def progress() -> Progress:
-    """Open a progress display: on a terminal only, on standard error."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
 
 
 def _plain(value: object) -> object:

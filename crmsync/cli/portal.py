@@ -1,5 +1,6 @@
 """`setup`, `doctor`, `init`: making a portal and a folder ready."""
 
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib.resources import files
@@ -8,14 +9,15 @@ from pathlib import Path
 import click
 
 from crmsync.app import App
-from crmsync.cli.output import console, json_option, print_json
+from crmsync.cli.output import console, json_option, many, print_json
 from crmsync.cli.session import Call, session
 from crmsync.cycle.news import wanted
 from crmsync.definition.review.lint import Circumstances, lint
-from crmsync.errors import CrmsyncError
+from crmsync.errors import CrmsyncError, OperatorError
 from crmsync.model import OWN, Kind
 
 _NOT_READY = 3
+_STARTER = ("crmsync.toml", "definition.yaml")
 
 
 @click.command("setup")
@@ -29,7 +31,8 @@ def setup(call: Call, *, as_json: bool) -> None:
     if as_json:
         print_json({"created": done.created, "existing": done.existing, "group_created": done.group_created})
         return
-    click.echo(f"created {len(done.created)} properties, {len(done.existing)} were there")
+    there = f"; {len(done.existing)} were there already" if done.existing else ""
+    click.echo(f"created {many(len(done.created), 'property', 'properties')}{there}")
     for name in done.created:
         click.echo(f"  + {name}")
     click.echo("Next: crmsync plan")
@@ -65,18 +68,39 @@ def doctor(call: Call, *, as_json: bool) -> None:
 
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
-def init(folder: Path) -> None:
+@json_option
+def init(folder: Path, *, as_json: bool) -> None:
     """Write commented settings and a starter definition into FOLDER/config."""
-    target = folder / "config"
-    target.mkdir(parents=True, exist_ok=True)
-    for name in ("crmsync.toml", "definition.yaml"):
-        place = target / name
+    written = {place: _write_starter(place) for place in (folder / "config" / name for name in _STARTER)}
+    if as_json:
+        print_json(
+            {
+                "written": [str(p) for p, new in written.items() if new],
+                "kept": [str(p) for p, new in written.items() if not new],
+            }
+        )
+        return
+    for place, is_new in written.items():
+        click.echo(f"{place}: {'written' if is_new else 'is there already, left as it is'}")
+    away = "" if folder == Path() else f"cd {shlex.quote(str(folder))}, then "
+    click.echo(f"Next: {away}crmsync check; then CRMSYNC_PORTAL__ACCESS_TOKEN=... crmsync doctor")
+
+
+def _write_starter(place: Path) -> bool:
+    """Write it unless it is there. *Raises* OperatorError: the folder cannot be written."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("xb") as file:
+            file.write(files("crmsync").joinpath("starter", place.name).read_bytes())
+    except FileExistsError:
         if place.exists():
-            click.echo(f"{place}: is there already, left as it is")
-            continue
-        place.write_bytes(files("crmsync").joinpath("starter", name).read_bytes())
-        click.echo(f"{place}: written")
-    click.echo("Next: crmsync check, then CRMSYNC_PORTAL__ACCESS_TOKEN=... crmsync doctor")
+            return False
+        raise OperatorError(f"{place.parent}: is no folder.", next_step="Name another folder.") from None
+    except OSError as error:
+        raise OperatorError(
+            f"{place}: cannot be written ({error.strerror}).", next_step="Name another folder."
+        ) from None
+    return True
 
 
 def _checks(app: App) -> list[Check]:

@@ -1,11 +1,12 @@
 """Summaries and plans -> JSON documents and tables."""
 
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console
 
-from crmsync.cli.output import table
+from crmsync.cli.output import many, plain, table
 from crmsync.cycle.engine import Summary
 from crmsync.model import Change, Plan, Result
 
@@ -59,6 +60,20 @@ def plan_document(summary: Summary, changes: Iterable[Change]) -> dict[str, Any]
     }
 
 
+def plan_row(plan: Plan) -> dict[str, Any]:
+    """Make what `plans --json` tells of one plan."""
+    tally = plan.tally
+    return {
+        "plan": plan.id,
+        "run": plan.run,
+        "status": plan.status.value,
+        "as_of": plan.as_of.isoformat().replace("+00:00", "Z"),
+        "changes_count": tally.changes,
+        "stages": {"promoted": tally.promoted, "demoted": tally.demoted, "held": tally.held},
+        "reasons": list(plan.reasons),
+    }
+
+
 def change_document(change: Change) -> dict[str, Any]:
     return {
         "object": "contact",
@@ -74,19 +89,33 @@ def print_summary(out: Console, summary: Summary, requests: int) -> None:
     """Print what a run did, for people."""
     document = summary_document(summary, requests)
     changes, stages = document["changes"], document["stages"]
-    out.print(f"[bold]{document['status']}[/]  run {summary.run}  plan {document['plan'] or '-'}")
-    news = ", ".join(f"{count} {kind}" for kind, count in pulled(summary).items() if count) or "nothing new"
-    out.print(f"  pulled     {news}")
-    out.print(f"  evaluated  {summary.tally.evaluated} contacts")
-    moves = f"{stages['promoted']} promoted, {stages['demoted']} demoted, {stages['held']} held"
-    out.print(f"  stages     {moves}")
-    out.print(
-        f"  changes    {changes['applied']} applied, {changes['failed']} failed, {changes['abandoned']} abandoned"
-    )
-    out.print(
-        f"  seen       {document['foreign']} by others, {document['findings']} findings, {requests} requests"
-    )
+    status = "nothing to do" if document["status"] == "nothing" else document["status"]
+    out.print(f"[bold]{status}[/]  run {summary.run}  plan {document['plan'] or '-'}")
+    told = {
+        "pulled": _news(summary),
+        "evaluated": many(summary.tally.evaluated, "contact"),
+        "stages": ", ".join(f"{count:,} {what}" for what, count in stages.items()),
+        "changes": f"{changes['applied']:,} applied, {changes['failed']:,} failed, {changes['abandoned']:,} abandoned",
+        "seen": f"{many(summary.pulled.foreign, 'change')} by others, "
+        f"{many(summary.findings, 'finding')}, {many(requests, 'request')}",
+    }
+    for name, text in told.items():
+        out.print(plain(fill(text, initial_indent=f"  {name:<11}", subsequent_indent=" " * 13, width=80)))
     print_parked(out, summary.plan)
+
+
+def _news(summary: Summary) -> str:
+    news = ", ".join(_of_kind(kind, count) for kind, count in pulled(summary).items() if count)
+    if not news:
+        return "nothing new"
+    is_news = summary.tally.evaluated or summary.status == "applied"
+    return news if is_news else f"{news} again, nothing new in them"
+
+
+def _of_kind(kind: str, count: int) -> str:
+    if kind == "forms":
+        return many(count, "submission")
+    return many(count, "company" if kind == "companies" else kind.removesuffix("s"), kind)
 
 
 def print_parked(out: Console, plan: Plan | None) -> None:

@@ -12,7 +12,9 @@ from crmsync.cli import render
 from crmsync.cli.asking import contact_of, this_user
 from crmsync.cli.output import console, json_option, plain, print_json
 from crmsync.cli.plan_render import print_conflicts, print_remains
+from crmsync.cli.progress import watched
 from crmsync.cli.session import Call, session
+from crmsync.cli.stopping import stoppable
 from crmsync.cycle.engine import Undo
 from crmsync.cycle.revert import REMAINS, Only, Request
 from crmsync.errors import PlanParked
@@ -38,9 +40,9 @@ def revert(
 
     What somebody changed since is a conflict and stays.
     """
-    with session(call) as app:
+    with session(call) as app, stoppable(app):
         wanted = tuple(contact_of(app.store, one) for one in contacts)
-        with app.engine(writes=False) as engine:
+        with watched(app), app.engine(writes=False) as engine:
             undo = engine.revert(Request(RunId(run.strip()), who, Only(only) if only else None, wanted))
         changes = _changes(app, undo)
     if as_json:

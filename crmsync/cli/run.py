@@ -1,15 +1,16 @@
 """`run`: the daemon with its pages. `serve`: the pages alone."""
 
-import signal
-
 import click
 
+from crmsync.cli.output import json_option, print_json
 from crmsync.cli.session import Call, session
+from crmsync.cli.stopping import until_told
 
 
 @click.command("run")
+@json_option
 @click.pass_obj
-def run(call: Call) -> None:
+def run(call: Call, *, as_json: bool) -> None:
     """Run the daemon with its web page until SIGTERM or Ctrl-C."""
     from crmsync.service import Service
 
@@ -19,24 +20,31 @@ def run(call: Call) -> None:
             app.definition,
             app.store,
         )  # whatever is wrong with these is said before anything starts
-        Service(app).run(lambda running: click.echo(f"pages: {running.address}", err=True))
+        Service(app).run(lambda running: _announce(running.address, as_json=as_json))
 
 
 @click.command("serve")
+@json_option
 @click.pass_obj
-def serve(call: Call) -> None:
+def serve(call: Call, *, as_json: bool) -> None:
     """Serve the web page only: read, approve and reject; nothing is pulled or written."""
     from crmsync.service import Service
 
-    ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before any thread starts: sigwait below takes them
     with session(call) as app:
         running = Service(app).pages()
-        click.echo(f"pages: {running.address}", err=True)
+        _announce(running.address, as_json=as_json)
         try:
-            signal.sigwait(ends)
+            until_told()
         finally:
             running.stop()
+
+
+def _announce(address: str, *, as_json: bool) -> None:
+    """Say where the pages are: among the logs, or as the one document."""
+    if as_json:
+        print_json({"pages": address})
+    else:
+        click.echo(f"pages: {address}", err=True)
 
 
 COMMANDS = (run, serve)

@@ -9,6 +9,7 @@ from crmsync.cycle.plans import Plans
 from crmsync.cycle.record import Trail, intend
 from crmsync.cycle.settle import settle_open
 from crmsync.cycle.streams import Streams
+from crmsync.cycle.watching import WRITE
 from crmsync.cycle.write import Sink, Written, write
 from crmsync.model import ContactId, DefinitionRef, Draft, Outcome, Plan, PlanStatus, Result, RunId
 
@@ -49,7 +50,8 @@ class Applier:
         """Record and write, a hundred contacts at a time; stops between two of them when asked to."""
         self._tell("run.started", plan, {})
         self.activation.activate(plan.definition, self.run)
-        before = Counter(self.written.results)
+        before, watcher = Counter(self.written.results), self.streams.watcher
+        watcher.begin(WRITE, lambda: plan.tally.changes)
         for changes in self.plans.changes(plan.id):
             if self.should_stop():
                 return  # the rest stays in the plan, its contacts stay due
@@ -58,6 +60,7 @@ class Applier:
             intents = intend(self.trail, ready, run=self.run, definition=plan.definition, at=at)
             self.written.intended += len(intents)
             self._note(write(self.sink, self.trail, intents, self.run))
+            watcher.advance(WRITE, len(changes))
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
         results = {result.value: n - before[result] for result, n in sorted(self.written.results.items())}
         self._tell("run.finished", plan, results)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -20,6 +20,7 @@ from crmsync.cycle.reconcile import (
     wants_stage_change,
     withheld,
 )
+from crmsync.cycle.watching import EVALUATE, Nobody, Watcher, stop_if
 from crmsync.model import (
     STAGE,
     Action,
@@ -92,6 +93,7 @@ class Planner:
     """
     Attributes:
         stage_order: the portal's own order of stages: against it a move is backward.
+        should_stop: looked at before each slice; then Stopped is raised.
     """
 
     contacts: Contacts
@@ -102,17 +104,22 @@ class Planner:
     findings: Findings
     policy: Policy
     stage_order: tuple[Stage, ...]
+    watcher: Watcher = field(default_factory=Nobody)
+    should_stop: Callable[[], bool] = lambda: False
 
     def plan(self, plan: PlanId, sink: PlanSink, as_of: datetime) -> Planned:
         """Evaluate every due contact and store the changes in plan order; those with none are settled at once."""
         count, digest = _Count(), hashlib.sha256()
+        self.watcher.begin(EVALUATE, self.contacts.due_count)
         for mirrored in self.contacts.due(_SLICE):
+            stop_if(self.should_stop())
             decisions = self.decide(mirrored, as_of)
             changes = [change for decision in decisions for change in decision.changes]
             for decision in decisions:
                 count.add(decision)
                 count.findings += len(decision.evaluation.findings)
             count.evaluated += len(decisions)
+            self.watcher.advance(EVALUATE, len(decisions))
             update_digest(digest, changes)
             if changes:
                 sink.add(plan, changes)

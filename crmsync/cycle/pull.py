@@ -44,6 +44,9 @@ class Portal(Protocol):
     def now(self) -> datetime:
         """Tell the portal's clock (from its answers), never ours: cursors must not suffer from skew."""
 
+    def count(self, kind: Kind) -> int | None:
+        """Count what a list has, for whoever watches; costs a request. None: the portal does not say."""
+
     def page(
         self,
         kind: Kind,

@@ -25,6 +25,9 @@ class Contacts(Protocol):
     def size(self) -> int:
         """Count the living contacts."""
 
+    def due_count(self) -> int:
+        """Count the due living contacts."""
+
     def settled(self, contacts: Sequence[ContactId], evaluated_at: datetime) -> None:
         """Note that these were evaluated and nothing of them waits to be written: they are no longer due."""
 

@@ -1,8 +1,9 @@
 """One stream (a kind of the portal, or a form) at a time: list pages, search windows -> intakes into the mirror."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from crmsync.cycle.foreign import Ours, foreign_entries, setters, stages
 from crmsync.cycle.news import Wanted, gone_entry, news
 from crmsync.cycle.pull import Mirror, Portal
 from crmsync.cycle.record import Findings, untold
+from crmsync.cycle.watching import FORMS, Nobody, Watcher, stop_if, unknown
 from crmsync.model import (
     Association,
     ContactId,
@@ -73,6 +75,7 @@ class Streams:
 
     Attributes:
         max_shrink: share of the known contacts that may vanish in one sweep before it is not believed.
+        should_stop: looked at before each page of a list, window or form; then Stopped is raised.
     """
 
     portal: Portal
@@ -82,12 +85,16 @@ class Streams:
     lag: timedelta
     overlap: timedelta
     max_shrink: float
+    watcher: Watcher = field(default_factory=Nobody)
+    should_stop: Callable[[], bool] = lambda: False
 
     def sweep(self, kind: Kind) -> Pulled:
         """Read the whole list, from where an interrupted sweep stopped; then look after those it no longer had."""
         cursor = self._begin(kind)
+        self.watcher.begin(kind.value, partial(self.portal.count, kind))
         pulled = Pulled()
         while True:
+            stop_if(self.should_stop())
             page = self.portal.page(
                 kind,
                 properties=self.wanted.properties[kind],
@@ -107,6 +114,7 @@ class Streams:
         cursor = self.mirror.cursor(kind.value)
         if cursor.until is None or cursor.after is not None:
             return self.sweep(kind)
+        self.watcher.begin(kind.value, unknown)
         until = self.portal.now() - self.lag
         pulled = self._window(kind, cursor.until - self.overlap, until, again=False)
         if until > cursor.until:  # never backwards, whatever the portal's clock says
@@ -138,11 +146,14 @@ class Streams:
         stop_at_known = cursor.until is not None and cursor.after is None and not whole
         started_at, after, taken = self.portal.now(), cursor.after, 0
         latest_at: datetime | None = None
+        self.watcher.begin(FORMS, unknown)
         while True:
+            stop_if(self.should_stop())
             page = self.portal.submissions(form, after)
             known = self.mirror.known_submissions(form.id, [one.id for one in page.submissions])
             fresh = tuple(one for one in page.submissions if one.id not in known)
             taken += len(fresh)
+            self.watcher.advance(FORMS, len(fresh))
             latest_at = max(filter(None, (latest_at, *(one.at for one in fresh))), default=None)
             after = None if known and stop_at_known else page.after
             done = after is None
@@ -175,6 +186,7 @@ class Streams:
         for sightings in self.portal.changed(kind, since, until):
             ids = self._worth_reading(kind, sightings)
             for batch in _batches(ids):
+                stop_if(self.should_stop())
                 pulled += self.read_again(kind, batch)
             if again and kind is not Kind.CONTACT:
                 rest = [one.id for one in sightings if one.id not in set(ids)]
@@ -246,6 +258,7 @@ class Streams:
                 sweep=sweep,
             )
         )
+        self.watcher.advance(kind.value, len(snapshots))
         counts = {kind.value: len(snapshots)} if snapshots else {}
         return Pulled(counts, len(foreign), len(findings), submitters=fresh.submitters)
 
