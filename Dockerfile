@@ -1,13 +1,13 @@
-# Build the wheels apart, so that the image carries no compiler and no cache.
+# Build apart, so that the image carries no compiler, installer or cache. Sizes: docs/decisions/0013-image-size.md.
 FROM python:3.12-slim-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends binutils=2.40-2 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY requirements.lock ./
+RUN python -m venv /opt/crmsync && /opt/crmsync/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY docker/trim docker/trim
 COPY crmsync crmsync
-RUN python -m venv /opt/crmsync \
-    && /opt/crmsync/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
-    && /opt/crmsync/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && /opt/crmsync/bin/pip uninstall -y pip setuptools \
-    && find /opt/crmsync -name '__pycache__' -prune -exec rm -rf {} +
+RUN /opt/crmsync/bin/pip install --no-cache-dir --no-deps --no-build-isolation . && sh docker/trim /opt/crmsync
 
 FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin crmsync \
@@ -22,11 +22,11 @@ ENV PATH=/opt/crmsync/bin:$PATH \
     CRMSYNC_STORE__URL=sqlite:////var/lib/crmsync/crmsync.db
 USER 10001
 WORKDIR /var/lib/crmsync
-# Run with --read-only: only the volume (and /tmp, if it is a tmpfs) is ever written.
+# Run with --read-only: only the volume is ever written.
 VOLUME ["/var/lib/crmsync"]
 EXPOSE 8321
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8321/healthz', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('CRMSYNC_WEB__PORT', '8321') + '/healthz', timeout=4)"]
 ENTRYPOINT ["crmsync"]
 CMD ["run"]
