@@ -16,7 +16,7 @@ _COMMANDS = {  # name -> (module that holds it, imported when it is called: the 
     "check": ("definition", "Check the definition: errors, lint, examples."),
     "definition": ("definition", "Show the definition in sentences, or compare two."),
     "demo": ("demo", "See it work: a portal, a plan, the writes, the why."),
-    "doctor": ("portal", "Look at token, scopes, limits, properties, stages."),
+    "doctor": ("doctor", "Look at token, scopes, limits, properties, stages."),
     "erase": ("contact", "Erase a person; the trail still verifies."),
     "evaluate": ("evaluate", "Evaluate records offline."),
     "explain": ("contact", "Show the arithmetic of one contact."),

@@ -1,5 +1,6 @@
 """Every mistake gets a sentence with the next step and its exit status; nothing is half done; no secret is told."""
 
+import json
 import os
 import socket
 import sqlite3
@@ -136,9 +137,24 @@ def test_a_secret_comes_from_a_file(env: dict[str, str], tmp_path: Path, sandbox
 
 @pytest.mark.skipif(os.name != "posix", reason="the exit status of signals is POSIX")
 def test_json_is_exactly_one_document(env: dict[str, str]) -> None:
-    import json
 
     run("setup", env=env)
     done = run("plan", "--json", env=env)
 
     assert set(json.loads(done.stdout)) == {"run", "plan", "as_of", "changes", "guard"}
+
+
+def test_doctor_looks_at_everything_though_scopes_are_missing(env: dict[str, str]) -> None:
+    with Sandbox(contacts=30, engagements=30, limits=False) as sandbox:
+        for scope in ("crm.objects.companies.read", "forms"):
+            sandbox.portal.app.scopes.discard(scope)
+        env |= {"CRMSYNC_PORTAL__BASE_URL": sandbox.url, "CRMSYNC_PORTAL__ACCESS_TOKEN": sandbox.token}
+        done = run("doctor", "--json", env=env)
+
+    told = {one["what"]: one for one in json.loads(done.stdout)}
+    assert done.returncode == 3
+    assert "crm.objects.companies.read" in told["scopes"]["found"]
+    assert "forms" in told["scopes"]["found"]
+    assert told["own properties"]["found"].endswith("next: crmsync setup")
+    assert told["who else writes the stage"]["problem"] == ""
+    assert told["stages"]["problem"] == ""
