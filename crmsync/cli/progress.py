@@ -43,17 +43,25 @@ class Bars:
         self._lock = threading.Lock()
 
     def begin(self, step: str, total: Callable[[], int | None]) -> None:
-        with self._lock:
-            if step in self._steps:
-                return
-            is_waiting = step not in _NAMES
-            self._steps[step] = self._shown.add_task(_NAMES.get(step, step), total=None, visible=is_waiting)
-        self._shown.update(self._steps[step], total=_known(total))
+        if self._add(step):
+            self._shown.update(self._steps[step], total=_known(total))
+        elif step == WRITE:  # an approved plan, then the one of this cycle
+            task = next(one for one in self._shown.tasks if one.id == self._steps[step])
+            self._shown.update(task.id, total=task.completed + (_known(total) or 0))
 
     def advance(self, step: str, count: int) -> None:
-        task = self._steps[step]
+        self._add(step)
         if count:
-            self._shown.update(task, advance=count, visible=True)
+            self._shown.update(self._steps[step], advance=count, visible=True)
+
+    def _add(self, step: str) -> bool:
+        """Add a step unless it is there."""
+        with self._lock:
+            if step in self._steps:
+                return False
+            is_waiting = step not in _NAMES
+            self._steps[step] = self._shown.add_task(_NAMES.get(step, step), total=None, visible=is_waiting)
+        return True
 
 
 @contextmanager
