@@ -22,7 +22,7 @@ from crmsync.portal.config import PortalConfig
 from crmsync.portal.gateway import Gateway, connect
 from crmsync.sandbox import Lag, Options, Portal
 from crmsync.sandbox.seed.company import fill
-from crmsync.settings import (
+from crmsync.settings.sections import (
     DefinitionSettings,
     GuardSettings,
     PortalSettings,

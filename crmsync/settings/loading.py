@@ -1,0 +1,174 @@
+"""Sources -> the settings, each with where it came from; or every problem at once. What is unknown is refused."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import time, timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from crmsync.errors import SettingsError
+from crmsync.settings.sections import UNITS, Settings, sections
+from crmsync.settings.sources import (
+    CONFIG_VARIABLE,
+    FILE_SUFFIX,
+    PREFIX,
+    config_file,
+    is_secret,
+    read_toml,
+)
+
+_MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One setting as `crmsync settings` shows it. `value` is masked when it is a secret."""
+
+    name: str
+    value: str
+    origin: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    settings: Settings
+    origins: tuple[Origin, ...]
+
+
+def load(overrides: Mapping[str, Any] | None = None, *, config: Path | None = None) -> Loaded:
+    """
+    Read the settings.
+
+    Args:
+        overrides: from the command line, by dotted name, e.g. `{"store.url": "sqlite:///x.db"}`.
+        config: the TOML file; None: CRMSYNC_CONFIG, else config/crmsync.toml where there is one.
+
+    Raises:
+        SettingsError: every unknown or unusable setting, with its name, where it came from and what is allowed.
+    """
+    path = config_file(config)
+    given = _Given(_nested(overrides or {}), path, read_toml(path))
+    _refuse_unknown(given)
+    cls = type("Settings", (Settings,), {"file": given.file, "__module__": __name__})
+    try:
+        settings = cls(**given.overrides)
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_complaints(error, given)), next_step="`crmsync settings` says what each means."
+        ) from None
+    return Loaded(settings, tuple(_origins(settings, given)))
+
+
+def defaults() -> tuple[Origin, ...]:
+    """Return every setting with its default: what to look at when those given cannot be used."""
+    return tuple(_origins(Settings.model_construct(), None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What was said: on the command line, and in the file at `path`."""
+
+    overrides: dict[str, dict[str, Any]]
+    path: Path | None
+    file: dict[str, dict[str, Any]]
+
+    def origin(self, section: str, key: str) -> str:
+        if key in self.overrides.get(section, {}):
+            return "command line"
+        variable = f"{PREFIX}{section}__{key}".upper()
+        for name in (variable, variable + FILE_SUFFIX):
+            if os.environ.get(name):
+                return name
+        return str(self.path) if key in self.file.get(section, {}) else "default"
+
+
+def _refuse_unknown(given: _Given) -> None:
+    """*Raises* SettingsError naming every setting that does not exist, and the nearest that does."""
+    known = sections()
+    unknown = [*_unknown(given.overrides, "command line"), *_unknown(given.file, str(given.path))]
+    variables = {f"{PREFIX}{section}__{key}".upper() for section, keys in known.items() for key in keys}
+    files = {name + FILE_SUFFIX for name in variables if is_secret(name, known)}
+    allowed = variables | files | {CONFIG_VARIABLE}
+    unknown += [
+        f"{name}: no such setting{_suggestion(name.upper(), variables)}."
+        for name in sorted(os.environ)
+        if name.upper().startswith(PREFIX) and name.upper() not in allowed
+    ]
+    if unknown:
+        raise SettingsError("\n".join(unknown), next_step="`crmsync settings` lists them all.")
+
+
+def _unknown(said: Mapping[str, Mapping[str, Any]], origin: str) -> Iterator[str]:
+    known = sections()
+    names = {f"{section}.{key}" for section, keys in known.items() for key in keys}
+    for section, keys in said.items():
+        if section not in known:
+            yield f"{section} ({origin}): no such section{_suggestion(section, set(known))}."
+            continue
+        for name in (f"{section}.{key}" for key in keys):
+            if name not in names:
+                yield f"{name} ({origin}): no such setting{_suggestion(name, names)}."
+
+
+def _suggestion(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    return f"; did you mean {near[0]}" if near else ""
+
+
+def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, value in overrides.items():
+        section, _, key = name.partition(".")
+        nested.setdefault(section, {})[key] = value
+    return nested
+
+
+def _complaints(error: ValidationError, given: _Given) -> Iterator[str]:
+    known = sections()
+    for problem in error.errors():
+        section, key, *_ = [*(str(part) for part in problem["loc"]), ""]
+        text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        is_telling = known[section][key][0] is not SecretStr and isinstance(
+            problem["input"], str | int | float
+        )
+        value = f" {problem['input']!r}" if is_telling else ""
+        yield f"{section}.{key} ({given.origin(section, key)}):{value} {text}."
+
+
+def _origins(settings: Settings, given: _Given | None) -> Iterator[Origin]:
+    for section, keys in sections().items():
+        for key, (_, sentence) in keys.items():
+            value = getattr(getattr(settings, section), key)
+            origin = given.origin(section, key) if given else "default"
+            yield Origin(f"{section}.{key}", _text(value), origin, sentence)
+
+
+def _text(value: object) -> str:
+    match value:
+        case SecretStr():
+            return _masked(value.get_secret_value())
+        case timedelta():
+            seconds = int(value.total_seconds())
+            unit = next(u for u in ("w", "d", "h", "m", "s") if seconds % UNITS[u] == 0)
+            return f"{seconds // UNITS[unit]}{unit}"
+        case time():
+            return value.strftime("%H:%M")
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
+
+
+def _masked(secret: str) -> str:
+    """Show a database URL without its password and any other secret not at all."""
+    if "://" in secret:
+        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", secret)
+    return _MASK if secret else ""
