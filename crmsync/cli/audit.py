@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -115,6 +115,8 @@ def verify(call: Call, *, head: str | None, bundle: Path | None, key: str | None
     click.echo(f"The chain holds: {proven['entries']} entries, {proven['erased']} of them erased.")
     if proven["checkpoints"]:
         click.echo(f"It holds what {proven['checkpoints']} checkpoints saw.")
+    if bundle is not None:
+        _print_bundle(proven)
     click.echo(f"Head: {proven['head']}")
 
 
@@ -163,6 +165,16 @@ def head(call: Call, *, as_json: bool) -> None:
         click.echo(f"{newest.seq} {newest.hash}")
 
 
+def _print_bundle(proven: Mapping[str, Any]) -> None:
+    click.echo(f"{proven['definitions']} definitions are what their hashes say.")
+    if proven["unproven"]:
+        click.echo(f"{proven['unproven']} more that entries name are not in the bundle.")
+    if proven["newest"] < proven["entries"] and proven["checkpoints"]:
+        click.echo(
+            f"No checkpoint saw what came after entry {proven['newest']}: compare the head with one noted elsewhere."
+        )
+
+
 def _export_bundle(app: App, bundle: Path, *, as_json: bool) -> None:
     entries = app.store.export_bundle(bundle, app.settings.store.checkpoint_dir)
     if as_json:
@@ -188,6 +200,11 @@ def _json_parts(entries: Iterator[dict[str, Any]], *, as_json: bool) -> Iterator
 def _trail_proof(call: Call, key: str | None, head: str | None) -> dict[str, Any]:
     with session(call) as app:
         directory = app.settings.store.checkpoint_dir
+        if key is not None and directory is None:
+            raise OperatorError(
+                "--key looks at checkpoints, and nobody said where they are.",
+                next_step="Set store.checkpoint_dir to their folder.",
+            )
         with waiting(f"verifying {many(app.store.trail.head().seq, 'entry', 'entries')}"):
             proven = app.store.trail.verify(head, workers=os.cpu_count() or 1)
         checkpoints = app.store.verify_checkpoints(directory, key) if directory is not None else 0

@@ -41,10 +41,20 @@ def load(source: Path | str | bytes, *, name: str | None = None) -> Definition:
 
 def content_hash(mapping: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the canonical form of the mapping as loaded, without signatures and learnings."""
+    return hashlib.sha256(_content(mapping)).hexdigest()
+
+
+def content_of(text: bytes) -> bytes | None:
+    """Return the bytes whose SHA-256 is a definition's hash, whatever grammar it was written for; None: no mapping."""
+    root = read_document(text, Reports("definition.yaml"))
+    return _content(plain(root)) if root else None
+
+
+def _content(mapping: Mapping[str, Any]) -> bytes:
     head = mapping.get("definition")
     if isinstance(head, dict):
         mapping = {**mapping, "definition": {key: head[key] for key in head if key not in _UNHASHED}}
-    return hashlib.sha256(rfc8785.dumps(dict(mapping))).hexdigest()
+    return rfc8785.dumps(dict(mapping))
 
 
 def _raw(path: Path, file: str) -> bytes:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crmsync.definition.load import content_hash
 from crmsync.errors import OperatorError, StoreError, VerificationError
-from crmsync.model import ContactId, Draft
+from crmsync.model import ContactId, DefinitionRef, Draft
 from crmsync.store import Store
 from crmsync.store.audit.bundle import verify_bundle
 from crmsync.store.audit.standalone import is_signed
-from tests.stores import DEFINITION, RUN, a_contact, an_intent_draft, applied, intend, take, tamper
+from tests.stores import RUN, a_contact, an_intent_draft, applied, intend, take, tamper
+
+AGREED_TEXT = "definition:\n  id: b2b  # what both agreed on\npoints: 1.0\n"
+AGREED = DefinitionRef("b2b", "1", content_hash({"definition": {"id": "b2b"}, "points": 1.0}))
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def public_key() -> str:
 @pytest.fixture
 def trail(store: Store) -> Store:
     take(store, a_contact("101"), a_contact("102"))
-    store.definitions.keep(DEFINITION, "definition: {}\n")
+    store.definitions.keep(AGREED, AGREED_TEXT)
     for contact in ("101", "102"):
         (intent,) = intend(store, an_intent_draft(contact, reason={"score": 1e-7, "name": "Änn", "n": 1e22}))
         store.trail.settle([applied(intent)], RUN)
@@ -49,8 +54,10 @@ def trail(store: Store) -> Store:
 @pytest.fixture
 def bundle(trail: Store, tmp_path: Path, key_file: Path) -> Path:
     trail.checkpoint(tmp_path / "checkpoints", key_file)
-    trail.trail.append([Draft("run.finished", RUN)])
+    trail.trail.append([Draft("definition.activated", RUN, definition=AGREED), Draft("run.finished", RUN)])
     trail.erase(ContactId("102"), "dpo")
+    trail.checkpoint(tmp_path / "checkpoints", key_file)
+    trail.trail.append([Draft("run.started", RUN)])
     trail.export_bundle(tmp_path / "bundle.zip", tmp_path / "checkpoints")
     return tmp_path / "bundle.zip"
 
@@ -122,15 +129,16 @@ def test_a_bundle_verifies_with_what_it_brings_alone(bundle: Path, tmp_path: Pat
 
     assert (run.returncode, run.stderr) == (0, "")
     assert json.loads(run.stdout) | {"head": ""} == {
-        "entries": 6, "head": "", "erased": 2, "checkpoints": 1, "signed": 1,
+        "entries": 8, "head": "", "erased": 2, "definitions": 1, "unproven": 1, "checkpoints": 2, "signed": 2,
+        "newest": 7,
     }  # fmt: skip
-    assert f"definitions/{'ab' * 32}.yaml" in names
+    assert f"definitions/{AGREED.sha256}.yaml" in names
 
 
 def test_crmsync_verifies_a_bundle_too(bundle: Path, trail: Store, public_key: str) -> None:
     proof = verify_bundle(bundle, key=public_key, head=trail.trail.head().hash)
 
-    assert (proof.entries, proof.head) == (6, trail.trail.head().hash)
+    assert (proof.entries, proof.head) == (8, trail.trail.head().hash)
     with pytest.raises(VerificationError, match="lacks the head"):
         verify_bundle(bundle, head="ab" * 32)
     with pytest.raises(VerificationError, match="expected key"):
@@ -162,11 +170,117 @@ def _edited(bundle: Path, name: str, edit: Callable[[bytes], bytes]) -> Path:
         pytest.param(
             "checkpoints/checkpoint-000000000004.json", lambda b: b.replace(b"2026", b"2027"), id="checkpoint"
         ),
+        pytest.param("checkpoints/checkpoint-000000000004.json", lambda _: b"[null]", id="no checkpoint"),
+        pytest.param(
+            "entries.jsonl", lambda b: b[: b.rindex(b"{")], id="the last one gone, after the checkpoint"
+        ),
+        pytest.param("entries.jsonl", lambda b: b'{"actor":"me",' + b[1:], id="a name given twice"),
+        pytest.param("entries.jsonl", lambda b: b.replace(b":", b": ", 1), id="a space"),
+        pytest.param("entries.jsonl", lambda _: b"[" * 100_000, id="nested deeper than Python goes"),
+        pytest.param("manifest.json", lambda b: b.replace(b": 8,", b": 9,"), id="manifest"),
+        pytest.param(f"definitions/{AGREED.sha256}.json", lambda b: b.replace(b"1", b"2"), id="definition"),
+        pytest.param(f"definitions/{AGREED.sha256}.yaml", lambda b: b.replace(b"1", b"2"), id="its file"),
     ],
 )
 def test_an_edited_bundle_does_not_verify(bundle: Path, name: str, edit: Callable[[bytes], bytes]) -> None:
     with pytest.raises(VerificationError):
         verify_bundle(_edited(bundle, name, edit))
+
+
+def test_a_comment_in_a_definitions_file_changes_nothing_that_was_agreed(bundle: Path) -> None:
+    name = f"definitions/{AGREED.sha256}.yaml"
+
+    assert verify_bundle(_edited(bundle, name, lambda b: b.replace(b"both", b"we"))).definitions == 1
+
+
+def _without(bundle: Path, start: str) -> Path:
+    changed = bundle.with_name("changed.zip")
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(changed, "w") as new:
+        for member in old.namelist():
+            if not member.startswith(start):
+                new.writestr(member, old.read(member))
+    return changed
+
+
+def test_a_bundle_without_its_checkpoints_does_not_pass_for_a_signed_one(
+    bundle: Path, public_key: str
+) -> None:
+    bare = _without(bundle, "checkpoints/")
+
+    assert verify_bundle(bare).checkpoints == 0
+    with pytest.raises(VerificationError, match="none is signed"):
+        verify_bundle(bare, key=public_key)
+
+
+def test_a_signature_that_was_taken_off_is_missed(bundle: Path, public_key: str) -> None:
+    name = "checkpoints/checkpoint-000000000007.json"
+
+    def unsigned(content: bytes) -> bytes:
+        return json.dumps(json.loads(content) | {"public_key": "", "signature": ""}).encode()
+
+    bare = _edited(bundle, name, unsigned)
+
+    assert verify_bundle(bare).signed == 1
+    with pytest.raises(VerificationError, match="expected key"):
+        verify_bundle(bare, key=public_key)
+
+
+def test_an_older_checkpoint_alone_proves_only_what_it_saw(
+    bundle: Path, trail: Store, public_key: str
+) -> None:
+    old = _without(bundle, "checkpoints/checkpoint-000000000007")
+
+    assert verify_bundle(old, key=public_key).newest == 4
+    assert verify_bundle(bundle, key=public_key).newest == 7
+
+
+def test_definitions_that_are_gone_are_counted(bundle: Path) -> None:
+    proof = verify_bundle(_without(bundle, "definitions/"))
+
+    assert (proof.definitions, proof.unproven) == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["entries.jsonl", "notes.txt", "../outside"])
+def test_a_member_too_many_is_refused(bundle: Path, name: str) -> None:
+    with (
+        warnings.catch_warnings(),
+        zipfile.ZipFile(bundle, "a") as added,
+    ):
+        warnings.simplefilter("ignore")  # zipfile warns of a second one of the same name
+        added.writestr(name, b"")
+
+    with pytest.raises(VerificationError, match=r"same name|No bundle has"):
+        verify_bundle(bundle)
+
+
+def test_whatever_byte_is_changed_no_content_changes_unseen(bundle: Path, tmp_path: Path) -> None:
+    """A flipped byte is found, or stands where the zip keeps no content: a date, a comment, an attribute."""
+    whole, changed = bundle.read_bytes(), tmp_path / "flipped.zip"
+    content = _contents(bundle)
+    found = 0
+    for place in range(0, len(whole), 37):
+        changed.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+        try:
+            verify_bundle(changed)
+        except VerificationError:
+            found += 1
+        else:
+            assert _contents(changed) == content
+    assert found > len(whole) / 37 / 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_torn_bundle_is_no_bundle(bundle: Path, share: float) -> None:
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole[: int(len(whole) * share)])
+
+    with pytest.raises(VerificationError):
+        verify_bundle(bundle)
+
+
+def _contents(bundle: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(bundle) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
 
 
 def test_what_is_no_bundle_is_said_so(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from crmsync.definition.load import content_of
 from crmsync.errors import StoreError, VerificationError
 from crmsync.store import tables as t
 from crmsync.store.audit import export, standalone
@@ -20,10 +22,12 @@ _README = """A crmsync audit bundle.
 
 entries.jsonl   every entry of the audit trail, oldest first, one JSON object a line
 salts.json      by contact: the salt that binds before, after and reason to values_digest
-definitions/    the qualification definitions that decided, by content hash
+definitions/    the qualification definitions that decided: the file (.yaml), and its content as the canonical JSON
+                (.json) whose SHA-256 is the hash that entries name
 checkpoints/    heads of the trail that were written outside the database, signed if the operator has a key
 manifest.json   whose trail it is and when it was exported
-verify.py       python verify.py THIS.zip    (needs nothing but Python 3.11)
+verify.py       python verify.py THIS.zip    (needs nothing but Python 3.11; if you doubt the bundle, take this
+                file from a crmsync you trust)
 
 The bundle holds personal values. Contacts erased before it was made are in it by id only.
 """
@@ -31,13 +35,23 @@ The bundle holds personal values. Contacts erased before it was made are in it b
 
 @dataclass(frozen=True, slots=True)
 class BundleProof:
-    """What a bundle's verification found. `erased`: entries whose values were erased with their contact."""
+    """
+    What a bundle's verification found.
+
+    Attributes:
+        erased: entries whose values were erased with their contact.
+        definitions: those that are what their hash says; `unproven`: named by entries, but not in the bundle.
+        newest: the entry of the newest checkpoint; 0: there is none. What came after it could have been cut off.
+    """
 
     entries: int
     head: str
     erased: int
+    definitions: int
+    unproven: int
     checkpoints: int
     signed: int
+    newest: int
 
 
 def export_bundle(
@@ -72,9 +86,22 @@ def verify_bundle(path: Path, *, key: str | None = None, head: str | None = None
         VerificationError: it does not hold, or is no bundle.
     """
     try:
-        return BundleProof(**standalone.verify(str(path), key=key, head=head))
+        proof = BundleProof(**standalone.verify(str(path), key=key, head=head))
     except standalone.BundleProblem as problem:
         raise VerificationError(str(problem), seq=problem.seq) from None
+    _check_files(path)
+    return proof
+
+
+def _check_files(path: Path) -> None:
+    """Check what Python's standard library cannot read: that the definitions' files say what their content says."""
+    with zipfile.ZipFile(path) as bundle:
+        for name in bundle.namelist():
+            text = bundle.read(name) if name.endswith(".yaml") else None
+            if text is None or f"{name.removesuffix('.yaml')}.json" not in bundle.namelist():
+                continue
+            if content_of(text) != bundle.read(f"{name.removesuffix('.yaml')}.json"):
+                raise VerificationError(f"{name} was changed: its content is another.")
 
 
 def _write(
@@ -93,6 +120,9 @@ def _write(
     bundle.writestr("salts.json", json.dumps(salts, sort_keys=True))
     for row in definitions:
         bundle.writestr(f"definitions/{row['sha256']}.yaml", row["text"])
+        content = content_of(row["text"].encode())
+        if content is not None and sha256(content).hexdigest() == row["sha256"]:
+            bundle.writestr(f"definitions/{row['sha256']}.json", content)
     for checkpoint in checkpoints:
         name = f"checkpoints/checkpoint-{checkpoint.seq:012d}.json"
         bundle.writestr(name, json.dumps(asdict(checkpoint), indent=1) + "\n")

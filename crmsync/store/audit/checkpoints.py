@@ -110,6 +110,8 @@ def check_signatures(checkpoints: Sequence[Checkpoint], public_key: str | None =
     Raises:
         VerificationError: a signature is false, or not by that key.
     """
+    if public_key is not None and not checkpoints:
+        raise VerificationError("There is no checkpoint: none is signed by the expected key.")
     for checkpoint in checkpoints:
         if public_key is not None and checkpoint.public_key != public_key:
             raise VerificationError(

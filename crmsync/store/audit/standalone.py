@@ -4,8 +4,9 @@ Verify an exported crmsync audit bundle with nothing but Python's standard libra
     python verify.py BUNDLE.zip [--key PUBLIC_KEY_HEX] [--head HASH]
 
 It recomputes the hash of every entry (SHA-256 of its canonical JSON without hash, before, after and reason), follows
-the chain, checks the values against their salted digests, and the signed checkpoints against the chain (Ed25519, RFC
-8032).
+the chain, checks the values against their salted digests, the definitions against the hashes that the entries name, and
+the signed checkpoints against the chain (Ed25519, RFC 8032). Take this file from a crmsync you trust, not from a bundle
+you doubt. What came after the newest checkpoint can be cut off unseen: --head names an entry that must be there.
 Exit status: 0 it holds, 7 it does not. This file is part of crmsync and is copied into every bundle.
 """
 
@@ -14,10 +15,17 @@ import hashlib
 import json
 import sys
 import zipfile
+import zlib
 from typing import Any
 
 FIRST_PREV = "0" * 64
 OUTSIDE = ("hash", "before", "after", "reason")
+MEMBERS = ("entries.jsonl", "salts.json", "manifest.json", "verify.py", "README.txt")
+FOLDERS = ("definitions/", "checkpoints/")
+# what a file that was made to trip this up can raise on its way through zipfile, zlib and json
+_BROKEN = (
+    OSError, KeyError, ValueError, TypeError, AttributeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class BundleProblem(Exception):
@@ -29,21 +37,73 @@ class BundleProblem(Exception):
 
 
 def verify(path: str, *, key: str | None = None, head: str | None = None) -> dict[str, Any]:
-    """Return {"entries", "head", "erased", "checkpoints", "signed"}; raise BundleProblem."""
+    """
+    Return what holds; raise BundleProblem.
+
+    "entries", "head", "erased"; "definitions" that are what their hash says, "unproven" ones that entries name and the
+    bundle lacks; "checkpoints", "signed" ones, and the entry of the "newest" (0: none).
+    """
     try:
         with zipfile.ZipFile(path) as bundle:
-            salts = json.loads(bundle.read("salts.json"))
-            proof, hashes = _follow(bundle, salts)
-            names = sorted(name for name in bundle.namelist() if name.startswith("checkpoints/"))
-            checkpoints = [json.loads(bundle.read(name)) for name in names]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            return _prove(bundle, key, head)
+    except _BROKEN as error:
         raise BundleProblem(f"{path}: is no intact bundle ({type(error).__name__}: {error}).") from None
+
+
+def _prove(bundle: zipfile.ZipFile, key: str | None, head: str | None) -> dict[str, Any]:
+    _check_members(bundle)
+    proof, hashes, named = _follow(bundle, json.loads(bundle.read("salts.json")))
+    _check_manifest(json.loads(bundle.read("manifest.json")), proof)
+    definitions = _check_definitions(bundle)
+    checkpoints = [json.loads(bundle.read(name)) for name in _inside(bundle, "checkpoints/", ".json")]
     for checkpoint in checkpoints:
         _check(checkpoint, hashes, key)
+    if key is not None and not checkpoints:
+        raise BundleProblem("The bundle has no checkpoint: none is signed by the expected key.")
     if head is not None and head != FIRST_PREV and head not in hashes.values():
         raise BundleProblem(f"The chain lacks the head {head}.")
-    signed = sum(bool(checkpoint["public_key"]) for checkpoint in checkpoints)
-    return {**proof, "checkpoints": len(checkpoints), "signed": signed}
+    return {
+        **proof,
+        "definitions": len(definitions),
+        "unproven": len(named - definitions),
+        "checkpoints": len(checkpoints),
+        "signed": sum(bool(checkpoint["public_key"]) for checkpoint in checkpoints),
+        "newest": max((checkpoint["seq"] for checkpoint in checkpoints), default=0),
+    }
+
+
+def _check_members(bundle: zipfile.ZipFile) -> None:
+    """Two members of one name would show one reader this and another one that."""
+    names = bundle.namelist()
+    if len(set(names)) != len(names):
+        raise BundleProblem("Two members of the bundle have the same name.")
+    for name in names:
+        if name not in MEMBERS and not name.startswith(FOLDERS):
+            raise BundleProblem(f"No bundle has a member {name!r}.")
+    if (torn := bundle.testzip()) is not None:
+        raise BundleProblem(f"The member {torn!r} is damaged.")
+
+
+def _inside(bundle: zipfile.ZipFile, folder: str, ending: str) -> list[str]:
+    return sorted(name for name in bundle.namelist() if name.startswith(folder) and name.endswith(ending))
+
+
+def _check_manifest(manifest: dict[str, Any], proof: dict[str, Any]) -> None:
+    if manifest["entries"] != proof["entries"] or manifest["head"] != proof["head"]:
+        raise BundleProblem(
+            f"The bundle was made with {manifest['entries']} entries, and now has {proof['entries']}."
+        )
+
+
+def _check_definitions(bundle: zipfile.ZipFile) -> set[str]:
+    """Return the hashes of those that are here: each the SHA-256 of the definition as canonical JSON (RFC 8785)."""
+    found = set()
+    for name in _inside(bundle, "definitions/", ".json"):
+        digest = name.removeprefix("definitions/").removesuffix(".json")
+        if hashlib.sha256(bundle.read(name)).hexdigest() != digest:
+            raise BundleProblem(f"The definition {digest} was changed.")
+        found.add(digest)
+    return found
 
 
 def canonical(value: object) -> bytes:
@@ -52,14 +112,22 @@ def canonical(value: object) -> bytes:
     )
 
 
-def _follow(bundle: zipfile.ZipFile, salts: dict[str, str]) -> tuple[dict[str, Any], dict[int, str]]:
+def _follow(
+    bundle: zipfile.ZipFile, salts: dict[str, str]
+) -> tuple[dict[str, Any], dict[int, str], set[str]]:
+    """Return the proof, the hashes by seq, and the hashes of the definitions that entries name."""
     erased = _erasures(bundle)
     hashes: dict[int, str] = {}
+    named = set()
     seq, prev, blank = 0, FIRST_PREV, 0
     with bundle.open("entries.jsonl") as lines:
         for line in lines:
             entry = json.loads(line)
             seq += 1
+            if (
+                canonical(entry) + b"\n" != line
+            ):  # a name given twice is read differently by different readers
+                raise BundleProblem(f"Entry {seq} is not written as an export writes it.", seq)
             if entry["seq"] != seq:
                 raise BundleProblem(f"Entry {seq} is missing.", seq)
             if entry["prev"] != prev:
@@ -69,7 +137,9 @@ def _follow(bundle: zipfile.ZipFile, salts: dict[str, str]) -> tuple[dict[str, A
                 raise BundleProblem(f"Entry {seq} was changed.", seq)
             blank += _check_values(entry, salts, erased)
             prev = hashes[seq] = entry["hash"]
-    return {"entries": seq, "head": prev, "erased": blank}, hashes
+            if entry["definition"] is not None:
+                named.add(entry["definition"]["sha256"])
+    return {"entries": seq, "head": prev, "erased": blank}, hashes, named
 
 
 def _erasures(bundle: zipfile.ZipFile) -> dict[str, int]:
