@@ -166,9 +166,9 @@ def head(call: Call, *, as_json: bool) -> None:
 
 
 def _print_bundle(proven: Mapping[str, Any]) -> None:
-    click.echo(f"{proven['definitions']} definitions are what their hashes say.")
+    click.echo(f"Definitions that are what their hash says: {proven['definitions']}.")
     if proven["unproven"]:
-        click.echo(f"{proven['unproven']} more that entries name are not in the bundle.")
+        click.echo(f"Definitions that entries name and the bundle lacks: {proven['unproven']}.")
     if proven["newest"] < proven["entries"] and proven["checkpoints"]:
         click.echo(
             f"No checkpoint saw what came after entry {proven['newest']}: compare the head with one noted elsewhere."

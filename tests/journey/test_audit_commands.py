@@ -295,7 +295,8 @@ def test_a_bundle_proves_itself_without_crmsync(told: Scene, tmp_path: Path) -> 
 
     assert done.returncode == 0, done.stderr
     assert told.json("audit", "head")["hash"] in done.stdout
-    assert told.json("audit", "verify", "--bundle", str(bundle))["entries"] == len(told.export())
+    proof = told.json("audit", "verify", "--bundle", str(bundle))
+    assert (proof["entries"], proof["definitions"], proof["unproven"]) == (len(told.export()), 1, 0)
 
 
 def test_a_changed_bundle_does_not_verify(told: Scene, tmp_path: Path) -> None:
@@ -325,6 +326,7 @@ def test_a_changed_bundle_does_not_verify(told: Scene, tmp_path: Path) -> None:
         (("audit", "export", "--bundle", "x.zip", "--csv"), 2, "goes with no filter"),
         (("audit", "verify", "--bundle", "/nowhere.zip"), 2, "does not exist"),
         (("audit", "checkpoint"), 2, "--dir"),
+        (("audit", "verify", "--key", "ab" * 32), 2, "nobody said where they are"),
     ],
 )
 def test_bad_input_is_a_sentence_with_its_exit_status(
