@@ -1,8 +1,10 @@
 """The pages under attack: over real HTTP, judged by what was answered and by what was done."""
 
 import re
+import socket
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -187,6 +189,14 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+def test_an_origin_of_ours_does_not_outweigh_what_the_browser_says(here: Visit, site: str) -> None:
+    headers = {"origin": here.origin, "sec-fetch-site": site}
+
+    assert here.submit(CHANGES[0], headers, who="Eve").status_code == 403
+    assert here.decisions.made == []
+
+
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize("path", CHANGES)
 def test_a_change_from_elsewhere_is_refused_with_a_right_form_token(
@@ -270,6 +280,18 @@ def test_an_oversized_body_is_refused_by_its_length(here: Visit) -> None:
 
     assert answer.status_code == 413
     assert here.decisions.made == []
+
+
+def test_a_body_that_is_announced_too_large_is_not_waited_for(here: Visit) -> None:
+    place = urlsplit(here.address)
+    announced = (
+        f"POST {CHANGES[0]} HTTP/1.1\r\nhost: {place.netloc}\r\norigin: {here.origin}\r\n"
+        "content-type: application/x-www-form-urlencoded\r\ncontent-length: 900000000\r\n\r\n"
+    )
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as browser:
+        browser.sendall(announced.encode())
+
+        assert browser.recv(12) == b"HTTP/1.1 413"
 
 
 def test_an_oversized_body_without_a_length_is_refused_too(here: Visit) -> None:

@@ -98,7 +98,7 @@ class Visitor:
         return self.page
 
     def note(self, message: ConsoleMessage) -> None:
-        is_meant = re.search(r"status of 40[04]", message.text)  # what was asked for is not there, or was refused
+        is_meant = re.search(r"status of 40[04]", message.text)  # not there, or refused on purpose
         if message.type in {"error", "warning"} and not is_meant:
             self.problems.append(message.text)
 
