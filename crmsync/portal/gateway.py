@@ -64,7 +64,7 @@ class Gateway:
         )
         self._versions = Versions(self._client, config.app_id)
         self._submissions = Submissions(self._client)
-        self.schema = Schema(self._client, self._transport.clock, time)
+        self.schema = Schema(self._client, self._transport.clock, time, lookups)
         self._read_back = ReadBack(self._reader, self._versions)
         self._writer = Writer(self._client, self._reader, self._read_back, freshness, self.schema, time)
         self._account: Account | None = None

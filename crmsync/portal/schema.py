@@ -12,7 +12,7 @@ from crmsync.portal.client import Client
 from crmsync.portal.clock import PortalClock
 from crmsync.portal.config import Time
 from crmsync.portal.faults import AnswerLost, problem_words, sentence
-from crmsync.portal.lookups import Kept, stage_options
+from crmsync.portal.lookups import Kept, Lookups
 from crmsync.portal.owned import GROUP, GROUP_LABEL, OWNED
 from crmsync.portal.shapes import broken_answer
 
@@ -54,9 +54,10 @@ class Definition:
 class Schema:
     """The definitions of one portal."""
 
-    def __init__(self, client: Client, clock: PortalClock, time: Time) -> None:
+    def __init__(self, client: Client, clock: PortalClock, time: Time, lookups: Lookups) -> None:
         self._client = client
         self._clock = clock
+        self._lookups = lookups
         self._contact_properties = Kept(lambda: self.definitions(Kind.CONTACT), time)
 
     def account(self) -> Account:
@@ -77,8 +78,8 @@ class Schema:
         return {one.name: one for one in map(_definition, listed)}
 
     def stages(self) -> tuple[str, ...]:
-        """List the lifecycle stages in display order."""
-        return stage_options(self._client.property(_CONTACTS, STAGE).json)
+        """List the lifecycle stages in display order; asked for once in a while."""
+        return self._lookups.stages()
 
     def setup(self) -> Setup:
         """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from crmsync.errors import PortalError, Rejected, Unauthorized
-from crmsync.model import OWN, Kind, Own
+from crmsync.model import OWN, STAGE, Kind, Own
 from crmsync.portal.schema import Setup
 from crmsync.sandbox import Request, Response
 from tests.served import VERSIONS, Served, served
@@ -134,6 +134,14 @@ def test_the_stages_come_in_display_order(each: Served) -> None:
         "evangelist",
         "other",
     )
+
+
+def test_the_stages_are_asked_for_once_by_cycles_and_lists_together(both: Served) -> None:
+    for _ in range(2):
+        both.gateway.schema.stages()
+        both.gateway.page(Kind.CONTACT, properties=(STAGE,), associations=(), after=None)
+
+    assert both.requests("/properties/") == 1
 
 
 def test_the_account_tells_its_id_and_its_midnight(each: Served) -> None:
