@@ -19,7 +19,8 @@ from crmsync.cycle.plans import DraftPlan, Observed, Planned, Plans
 from crmsync.cycle.record import Trail
 from crmsync.cycle.revert import Conflict, Past, Request, Reverter
 from crmsync.cycle.revert_entries import asked, kept
-from crmsync.cycle.streams import Pulled, Streams
+from crmsync.cycle.streams import Streams
+from crmsync.cycle.taking import Pulled
 from crmsync.cycle.write import Sink, Written
 from crmsync.model import REVERT_PREFIX, DefinitionRef, Plan, PlanId, PlanStatus, RunId, Tally
 

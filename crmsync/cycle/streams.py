@@ -4,68 +4,71 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from types import MappingProxyType
-from typing import Protocol
+from itertools import chain
+from typing import Protocol, TypeVar
 
-from crmsync.cycle.foreign import Ours, foreign_entries, setters, stages
-from crmsync.cycle.news import Wanted, gone_entry, news
-from crmsync.cycle.pull import Mirror, Portal
-from crmsync.cycle.record import Findings, untold
+from crmsync.cycle.news import Wanted
+from crmsync.cycle.taking import Known, Pulled, Source, Taking, Told
 from crmsync.cycle.watching import FORMS, Nobody, Watcher, stop_if, unknown
-from crmsync.model import (
-    Association,
-    ContactId,
-    Cursor,
-    Draft,
-    Form,
-    Gone,
-    Intake,
-    Kind,
-    Reading,
-    Sighting,
-    Snapshot,
-)
+from crmsync.model import ContactId, Cursor, Form, Intake, Kind, Page, Sighting, SubmissionPage
 
-_BATCH = 100
+_AT_ONCE = 1_000  # what one request for associations takes
 _FORMS = "forms"  # the stream whose position says that all forms were read once
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Portal(Source, Protocol):
     """
-    What a pull brought.
+    Where news comes from. The portal's gateway is one; so is the fake in tests/fakes.py.
 
-    Attributes:
-        counts: stream -> snapshots (or submissions) taken.
-        foreign: changes by others that were recorded.
-        unreadable: answers that were set aside as findings.
-        shrunk: (missing, known) contacts when more vanished than the guard accepts; they were not marked as gone.
-        submitters: contacts that have submitted a form since they were last seen.
-        latest_at: the newest submission taken: the portal's clock was at least there.
+    Every method may raise PortalError. The gateway adds by itself the properties it needs to fill a Snapshot's
+    own attributes (modification instant, e-mail addresses, stage entry, event, deal).
     """
 
-    counts: Mapping[str, int] = field(default_factory=dict)
-    foreign: int = 0
-    unreadable: int = 0
-    shrunk: tuple[int, int] | None = None
-    submitters: int = 0
-    latest_at: datetime | None = None
+    def count(self, kind: Kind) -> int | None:
+        """Count what a list has, for whoever watches; costs a request. None: the portal does not say."""
 
-    def __add__(self, other: "Pulled") -> "Pulled":
-        streams = [*self.counts, *(name for name in other.counts if name not in self.counts)]
-        counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in streams}
-        return Pulled(
-            counts,
-            self.foreign + other.foreign,
-            self.unreadable + other.unreadable,
-            self.shrunk or other.shrunk,
-            self.submitters + other.submitters,
-            max(filter(None, (self.latest_at, other.latest_at)), default=None),
-        )
+    def page(
+        self,
+        kind: Kind,
+        *,
+        properties: Sequence[str],
+        associations: Sequence[Kind],
+        after: str | None,
+        archived: bool = False,
+    ) -> Page:
+        """Read one list page of up to 100 in id order, inline associations completed where the portal cut them."""
+
+    def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
+        """Search what was modified in [since, until], keyset by id, in pages; safe for equal instants."""
+
+    def forms(self) -> tuple[Form, ...]:
+        """List the forms whose submissions the portal gives out."""
+
+    def submissions(self, form: Form, after: str | None) -> SubmissionPage:
+        """Read one page of 50 submissions, newest first."""
 
 
-class Told(Findings, Ours, Protocol):
-    """What the trail already says: findings, and what crmsync intended itself."""
+class Mirror(Known, Protocol):
+    """The store's copy of the portal, as far as pull needs it. Every method may raise StoreError."""
+
+    def cursor(self, stream: str) -> Cursor:
+        """Return the stream's position; a stream never read is at Cursor(stream)."""
+
+    def modified(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, datetime]:
+        """Return `modified_at` of those that are known (and not gone)."""
+
+    def known_submissions(self, form_id: str, ids: Sequence[str]) -> frozenset[str]:
+        """Return which of these submissions were taken before."""
+
+    def unseen(self, kind: Kind, sweep: int) -> Iterator[tuple[str, ...]]:
+        """Yield, a few hundred at a time, ids that are not gone and were not in that sweep."""
+
+    def size(self) -> int:
+        """Count the living contacts."""
+
+    def mark_all_due(self) -> int:
+        """Make every living contact due; return how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,17 @@ class Streams:
                 after=cursor.after,
             )
             cursor = replace(cursor, after=page.after)
-            if page.after is None:
-                pulled += self._take(kind, page.snapshots, unreadable=page.unreadable, sweep=cursor.sweep)
-                return pulled + self._finish(kind, cursor)
-            pulled += self._take(
-                kind, page.snapshots, unreadable=page.unreadable, cursor=cursor, sweep=cursor.sweep
+            is_last = page.after is None
+            pulled += self._taking.take(
+                kind,
+                page.snapshots,
+                unreadable=page.unreadable,
+                cursor=None if is_last else cursor,
+                sweep=cursor.sweep,
             )
+            self.watcher.advance(kind.value, len(page.snapshots))
+            if is_last:
+                return pulled + self._finish(kind, cursor)
 
     def catch_up(self, kind: Kind) -> Pulled:
         """Take what was modified since the last window, which it overlaps, up to `lag` before now."""
@@ -137,7 +145,7 @@ class Streams:
     def look_again(self, contacts: Iterable[ContactId]) -> Pulled:
         """Take what the portal shows of contacts that turned out to be other than the mirror had them."""
         batches = _batches(dict.fromkeys(contacts))
-        return sum((self.read_again(Kind.CONTACT, batch) for batch in batches), Pulled())
+        return sum((self._taking.read_again(Kind.CONTACT, batch) for batch in batches), Pulled())
 
     def submissions(self, form: Form, *, whole: bool) -> Pulled:
         """Take the newest submissions of a form down to the first known one; `whole`: all of them."""
@@ -177,107 +185,38 @@ class Streams:
             pulled = Pulled(shrunk=(len(unseen), size))
         else:
             for batch in _batches(unseen):
-                pulled += self.read_again(kind, batch, sweep=cursor.sweep)
+                pulled += self._taking.read_again(kind, batch, sweep=cursor.sweep)
         self.mirror.take(Intake(cursor=replace(cursor, after=None, until=cursor.sweep_started_at)))
         return pulled
 
     def _window(self, kind: Kind, since: datetime, until: datetime, *, again: bool) -> Pulled:
         pulled = Pulled()
-        for sightings in self.portal.changed(kind, since, until):
-            ids = self._worth_reading(kind, sightings)
-            for batch in _batches(ids):
-                stop_if(self.should_stop())
-                pulled += self.read_again(kind, batch)
+        for sightings in _batches(chain.from_iterable(self.portal.changed(kind, since, until))):
+            stop_if(self.should_stop())
+            news, known = self._sorted_out(kind, sightings)
+            pulled += self._taking.read_again(kind, news) if news else Pulled()
+            self.watcher.advance(kind.value, len(news))
             if again and kind is not Kind.CONTACT:
-                rest = [one.id for one in sightings if one.id not in set(ids)]
-                pulled += self._associations_again(kind, rest)
+                pulled += self._taking.associations_again(kind, known)
         return pulled
 
-    def _worth_reading(self, kind: Kind, sightings: Sequence[Sighting]) -> list[str]:
+    def _sorted_out(self, kind: Kind, sightings: Sequence[Sighting]) -> tuple[list[str], list[str]]:
+        """Tell those worth reading from those the mirror has as they are."""
         known = self.mirror.modified(kind, [one.id for one in sightings])
-        return [one.id for one in sightings if one.id not in known or one.modified_at > known[one.id]]
+        news = [one.id for one in sightings if one.id not in known or one.modified_at > known[one.id]]
+        worth = frozenset(news)
+        return news, [one.id for one in sightings if one.id not in worth]
 
-    def read_again(self, kind: Kind, ids: Sequence[str], *, sweep: int | None = None) -> Pulled:
-        """Batch read some: what the portal shows of them now, who is gone, who was merged."""
-        reading = self.portal.read(kind, ids, properties=self.wanted.properties[kind])
-        distinct = {
-            one.id: one for one in reading.snapshots.values()
-        }  # two merged ids may answer as one contact
-        snapshots = self._linked(kind, tuple(distinct.values()))
-        gone = _gone(kind, reading)
-        return self._take(kind, snapshots, gone=gone, unreadable=reading.unreadable, sweep=sweep)
-
-    def _linked(self, kind: Kind, snapshots: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
-        """Read what the snapshots are associated with: batch reads do not bring it."""
-        links: dict[str, dict[Kind, tuple[Association, ...]]] = {one.id: {} for one in snapshots}
-        for to in self.wanted.linked[kind] if snapshots else ():
-            for one, ends in self.portal.associations(kind, to, list(links)).items():
-                links[one][to] = ends
-        return tuple(replace(one, associations=links[one.id]) for one in snapshots)
-
-    def _associations_again(self, kind: Kind, ids: Sequence[str]) -> Pulled:
-        known = self.mirror.snapshots(kind, ids) if self.wanted.linked[kind] else {}
-        living = tuple(one for one in known.values() if not one.archived)
-        relinked = self._linked(kind, living)
-        moved = tuple(
-            now
-            for before, now in zip(living, relinked, strict=True)
-            if news({now.id: before}, [now], self.wanted, seen_at=self.portal.now()).due
-        )
-        return self._take(kind, moved) if moved else Pulled()
-
-    def _take(
-        self,
-        kind: Kind,
-        snapshots: Sequence[Snapshot],
-        *,
-        gone: Sequence[Gone] = (),
-        unreadable: Mapping[str, str] = MappingProxyType({}),
-        cursor: Cursor | None = None,
-        sweep: int | None = None,
-    ) -> Pulled:
-        ids = [one for snapshot in snapshots for one in (snapshot.id, *snapshot.merged_ids)]
-        known = self.mirror.snapshots(kind, [*ids, *(one.id for one in gone)])
-        fresh = news(known, snapshots, self.wanted, seen_at=self.portal.now())
-        versions = setters(self.portal, fresh.foreign)
-        shown = {one.id: one for one in snapshots}
-        foreign = tuple(foreign_entries(self.told, fresh.foreign, known, shown, versions))
-        missing = tuple(one for one in gone if one.id in known and not known[one.id].archived)
-        vanished = (*fresh.gone, *(one for one in missing if one.id not in {old.id for old in fresh.gone}))
-        findings = tuple(_finding(kind, one, why) for one, why in sorted(unreadable.items()))
-        departures = tuple(gone_entry(one) for one in vanished if one.kind is Kind.CONTACT)
-        self.mirror.take(
-            Intake(
-                snapshots=tuple(snapshots),
-                signals=fresh.signals,
-                due=(*fresh.due, *((one.kind, one.id) for one in vanished)),
-                versions=stages(versions),
-                gone=vanished,
-                entries=(*departures, *foreign, *untold(self.told, findings)),
-                cursor=cursor,
-                sweep=sweep,
-            )
-        )
-        self.watcher.advance(kind.value, len(snapshots))
-        counts = {kind.value: len(snapshots)} if snapshots else {}
-        return Pulled(counts, len(foreign), len(findings), submitters=fresh.submitters)
+    @property
+    def _taking(self) -> Taking:
+        return Taking(self.portal, self.mirror, self.told, self.wanted)
 
 
-def _gone(kind: Kind, reading: Reading) -> tuple[Gone, ...]:
-    merged = (Gone(kind, asked, into=one.id) for asked, one in reading.snapshots.items() if asked != one.id)
-    return (*merged, *(Gone(kind, one) for one in reading.missing))
-
-
-def _finding(kind: Kind, one: str, why: str) -> Draft:
-    subject = "contact" if kind is Kind.CONTACT else kind.value
-    return Draft(kind="finding", object=subject, id=one, cause="unreadable", reason={"problem": why})
-
-
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for one in ids:
+def _batches(all_of_them: Iterable[_T]) -> Iterator[list[_T]]:
+    batch: list[_T] = []
+    for one in all_of_them:
         batch.append(one)
-        if len(batch) == _BATCH:
+        if len(batch) == _AT_ONCE:
             yield batch
             batch = []
     if batch:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from crmsync.cycle.pull import Portal
+from crmsync.cycle.streams import Portal
 from crmsync.cycle.write import Sink
 from crmsync.model import (
     STAGE,

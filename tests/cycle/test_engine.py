@@ -64,7 +64,7 @@ def test_g5_a_second_cycle_writes_nothing_and_evaluates_no_echo(world: World) ->
     third = world.sync()
 
     assert len(world.portal.writes) == sent
-    assert (second.status, second.tally.evaluated) == ("nothing", 0)
+    assert (second.status, second.tally.evaluated, second.pulled.counts) == ("nothing", 0, {})
     assert (third.status, third.tally.evaluated) == ("nothing", 0)
     assert world.portal.reads == reads  # an echo found again in the overlap costs no batch read
 

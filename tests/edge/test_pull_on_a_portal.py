@@ -9,7 +9,8 @@ import pytest
 
 from crmsync.cycle import pull
 from crmsync.cycle.news import Wanted
-from crmsync.cycle.streams import Pulled, Streams
+from crmsync.cycle.streams import Streams
+from crmsync.cycle.taking import Pulled
 from crmsync.errors import Unavailable
 from crmsync.model import STAGE, ContactId, Kind, Page, Snapshot
 from crmsync.portal.gateway import Gateway
@@ -206,6 +207,36 @@ def test_g7_twelve_thousand_records_stamped_with_one_millisecond_are_all_taken(s
         scene.requests("/companies/search") == 12_000 / 200 + 1
     )  # the last page is full: one more is asked for
     assert scene.requests("/companies/batch/read") == 12_000 / 100
+
+
+def test_what_changed_costs_a_read_a_hundred_and_the_associations_one_in_all(scene: Scene) -> None:
+    ids = scene.contacts(450)
+    scene.pull()
+    scene.time.pass_by(3_600)
+    scene.pull()
+    scene.all_settled()
+    for one in ids:
+        scene.portal.edits.human(one, {"country": "NL"})
+
+    pulled = scene.pull()
+
+    assert pulled.counts == {"contacts": 450}
+    assert scene.due() == ids
+    assert scene.requests("/contacts/search") == 3
+    assert scene.requests("/contacts/batch/read") == 5
+    assert scene.requests("/associations/") == 1
+
+
+def test_what_changed_in_nothing_we_read_is_not_told_as_pulled(scene: Scene) -> None:
+    (contact,) = scene.contacts(1)
+    scene.pull()
+    scene.all_settled()
+    scene.portal.edits.human(contact, {"phone": "1"})
+
+    pulled = scene.pull()
+
+    assert pulled.counts == {}
+    assert scene.due() == []
 
 
 def test_a_counter_that_goes_down_is_no_signal_and_the_next_increase_counts_from_there(scene: Scene) -> None:
