@@ -134,6 +134,20 @@ def test_g8_alone_there_is_no_429_and_the_budget_is_used() -> None:
     assert 760 / (time.elapsed / 10) >= 0.9 * 190
 
 
+def test_g8_association_reads_fill_their_own_window_and_leave_the_burst_alone() -> None:
+    time = FakeTime()
+    portal = a_portal(time, tier="pro")
+    gateway = connected(portal, time, latency_s=0.02)
+    gateway.account()  # whose answer tells the tier
+
+    for _ in range(600):
+        gateway.associations(Kind.NOTE, Kind.CONTACT, ["1"])
+
+    assert portal.limits.refused == {}
+    assert 600 / (time.elapsed / 10) >= 0.9 * 150
+    assert not portal.limits.burst(portal.app.id, oauth=False).taken
+
+
 class Shared(FakeTime):
     """A clock on which another app takes places of one of our limits, evenly."""
 
