@@ -109,6 +109,7 @@ def _scopes(app: App, needs: Needs | None) -> Check:
         forms=needs is None or "forms" in needs.sources,
         deals=needs is None or needs.deals,
         companies=needs is None or bool(needs.company),
+        emails=needs is None or Kind.EMAIL.value in needs.sources,
     )
     if not missing:
         return Check("scopes", "all there")

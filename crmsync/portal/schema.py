@@ -130,7 +130,7 @@ class Schema:
             found += [(kind, name) for name in dict.fromkeys(names) if name not in there]
         return tuple(found)
 
-    def missing_scopes(self, *, forms: bool, deals: bool, companies: bool) -> tuple[str, ...]:
+    def missing_scopes(self, *, forms: bool, deals: bool, companies: bool, emails: bool) -> tuple[str, ...]:
         """
         Try what crmsync will do, each in its cheapest form; list the scopes that HubSpot names as missing.
 
@@ -140,8 +140,9 @@ class Schema:
             "crm.objects.contacts.read": lambda: self._list(Kind.CONTACT),
             "crm.objects.contacts.write": lambda: self._client.batch_update(_CONTACTS, []),
             "crm.schemas.contacts.write": lambda: self._client.create_properties(_CONTACTS, []),
-            "sales-email-read": lambda: self._list(Kind.EMAIL),
         }
+        if emails:
+            probes["sales-email-read"] = lambda: self._list(Kind.EMAIL)
         if companies:
             probes["crm.objects.companies.read"] = lambda: self._list(Kind.COMPANY)
         if deals:

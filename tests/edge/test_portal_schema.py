@@ -179,18 +179,26 @@ def test_what_a_definition_needs_and_the_portal_lacks_is_listed(both: Served) ->
 def test_missing_scopes_are_named_and_trying_changes_nothing(both: Served, scope: str) -> None:
     both.create(email="a@acme.example")
     before = len(both.sandbox.portal.effects)
-    assert both.gateway.schema.missing_scopes(forms=True, deals=True, companies=True) == ()
+    assert both.gateway.schema.missing_scopes(forms=True, deals=True, companies=True, emails=True) == ()
     both.sandbox.portal.app.scopes.discard(scope)
 
-    assert both.gateway.schema.missing_scopes(forms=True, deals=True, companies=True) == (scope,)
+    assert both.gateway.schema.missing_scopes(forms=True, deals=True, companies=True, emails=True) == (scope,)
     assert len(both.sandbox.portal.effects) == before
+
+
+def test_a_scope_that_no_rule_needs_is_not_missed(both: Served) -> None:
+    both.sandbox.portal.app.scopes -= {"forms", "sales-email-read", "crm.objects.deals.read"}
+
+    found = both.gateway.schema.missing_scopes(forms=False, deals=False, companies=True, emails=False)
+
+    assert found == ()
 
 
 def test_a_revoked_token_is_no_missing_scope(both: Served) -> None:
     both.sandbox.portal.access.revoke(both.sandbox.token)
 
     with pytest.raises(Unauthorized, match="ACCESS_TOKEN"):
-        both.gateway.schema.missing_scopes(forms=False, deals=False, companies=False)
+        both.gateway.schema.missing_scopes(forms=False, deals=False, companies=False, emails=False)
 
 
 def test_limits_are_known_after_the_first_answer(both: Served) -> None:
