@@ -74,7 +74,13 @@ class Service:
             actions = desks.Actions(self._approve, self._reject, self._revert)
             daemon = desks.Daemon(self._health_document, self._metrics)
             self._desk = desks.StoreDesk(
-                self.app.store, self.app.definition, self.app.evaluator, actions, daemon, self.app.now
+                self.app.store,
+                self.app.definition,
+                self.app.evaluator,
+                actions,
+                daemon,
+                self.app.policy,
+                self.app.now,
             )
         return self._desk
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.app import App
 from crmsync.cli.asking import contact_of
-from crmsync.cycle.reconcile import Withheld, withheld
+from crmsync.cycle.withholding import held
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
 from crmsync.errors import OperatorError
@@ -21,7 +21,6 @@ from crmsync.model import (
     Evaluation,
     Kind,
     Mirrored,
-    PlanStatus,
 )
 from crmsync.plots import text as plots
 from crmsync.store.life import life
@@ -109,28 +108,11 @@ def drawn(app: App, contact: ContactId, moments: Sequence[Moment], until: dateti
     return plots.life(segments(past, since, until), readings(past), app.definition.stages.order, until)
 
 
-_HELD = {
-    Withheld.OBSERVING: "writes.lifecyclestage is observe",
-    Withheld.DEMOTION_OFF: "writes.lifecyclestage is promote_only: demotions are off",
-    Withheld.PERSON: "a person set the stage on {at}, and that is respected for writes.respect_manual_for",
-    Withheld.PING_PONG: "{rival} keeps setting it back; it is tried again on {until}, or under a changed definition",
-    Withheld.PAUSED: "the definition is past its review date and writes.pause_past_review is on",
-}
-
-
 def _held(app: App, mirrored: Mirrored, evaluation: Evaluation) -> Iterator[str]:
-    contact, version = mirrored.contact.id, mirrored.stage_version
+    contact = mirrored.contact.id
     reversals = app.store.trail.reversals([contact], evaluation.definition).get(contact, ())
-    why = withheld(evaluation, version, app.policy(), reversals=reversals)
-    if why is not None:
-        at = f"{version.at:%Y-%m-%d}" if version else ""
-        rival, until = (
-            (reversals[-1].by, reversals[-1].at + app.policy().respect_manual_for) if reversals else ("", at)
-        )
-        yield f"The stage is not changed: {_HELD[why].format(at=at, rival=rival, until=f'{until:%Y-%m-%d}')}."
-    for plan, changes in app.store.plans.of_contacts([contact]):
-        if plan.status is PlanStatus.PARKED and any(change.property == STAGE for change in changes):
-            yield f"The stage change waits in plan {plan.id}, which is parked."
+    plans = app.store.plans.of_contacts([contact])
+    return held(evaluation, mirrored.stage_version, app.policy(), reversals, plans)
 
 
 def _then(app: App, text: str, at: datetime) -> ContactId:

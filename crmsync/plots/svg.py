@@ -213,7 +213,9 @@ def _time_axis(begin: str, end: str) -> Any:
     import altair as alt
 
     span = datetime.fromisoformat(end) - datetime.fromisoformat(begin)
-    return alt.Axis(labelOverlap=True, tickCount=6, format=_LONG if span > _A_YEAR else _SHORT)
+    return alt.Axis(
+        labelOverlap=True, labelSeparation=8, tickCount=6, format=_LONG if span > _A_YEAR else _SHORT
+    )
 
 
 def _themed(chart: Any) -> Any:

@@ -65,6 +65,7 @@ class ContactView:
         known_since: since when the mirror knows it: before that the oldest known values stand in.
         why: one sentence; "" without an evaluation.
         missing: what the next stage still needs; "" when nothing or when there is none.
+        held: why a stage change that the definition wants is not made (yet); only of now.
         shown: what the portal shows for the properties crmsync writes.
     """
 
@@ -78,6 +79,7 @@ class ContactView:
     known_since: datetime | None = None
     why: str = ""
     missing: str = ""
+    held: tuple[str, ...] = ()
     shown: Mapping[str, str | None] = field(default_factory=dict)
 
 

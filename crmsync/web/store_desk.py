@@ -12,8 +12,10 @@ from typing import Any
 import orjson
 
 from crmsync.cycle.qualify import Qualifier
+from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.revert import Conflict, Request
 from crmsync.cycle.revert_entries import KEPT, conflict_of
+from crmsync.cycle.withholding import held
 from crmsync.definition.evaluation.compiled import Compiled
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
@@ -93,6 +95,7 @@ class StoreDesk:
 
     Attributes:
         definition: the one in use. `qualifier` is compiled from it.
+        policy: what the settings allow to be written, today.
         now: our clock, aware UTC.
     """
 
@@ -101,6 +104,7 @@ class StoreDesk:
     qualifier: Qualifier
     actions: Actions
     daemon: Daemon
+    policy: Callable[[], Policy]
     now: Callable[[], datetime]
     _evaluations: OrderedDict[tuple[ContactId, str], tuple[Contact, Evaluation]] = field(
         default_factory=OrderedDict
@@ -153,7 +157,14 @@ class StoreDesk:
             evaluation=told,
             why=card.why(definition, told),
             missing=card.missing(definition, told),
+            held=() if at else tuple(self._held(mirrored, told)),
         )
+
+    def _held(self, mirrored: Mirrored, told: Evaluation) -> Iterator[str]:
+        contact = mirrored.contact.id
+        reversals = self.store.trail.reversals([contact], told.definition).get(contact, ())
+        plans = self.store.plans.of_contacts([contact])
+        return held(told, mirrored.stage_version, self.policy(), reversals, plans)
 
     def _outlined(
         self, contact: ContactId, at: datetime | None

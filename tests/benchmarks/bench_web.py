@@ -19,6 +19,7 @@ from time import perf_counter, process_time
 
 import httpx
 
+from crmsync.cycle.reconcile import Policy
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.model import (
@@ -261,7 +262,7 @@ def main() -> None:
         _prepare(store, clock, asked.entries, asked.contacts, explained=explained, ref=definition.ref)
         actions = Actions(lambda *_: None, lambda *_: None, lambda _: Undone(None, RunId("r")))
         desk = StoreDesk(
-            store, definition, evaluator, actions, Daemon(lambda: {"ok": True}, lambda: ""), clock
+            store, definition, evaluator, actions, Daemon(lambda: {"ok": True}, lambda: ""), Policy, clock
         )
         running = serve(make_app(desk, WebConfig("127.0.0.1", clock)), "127.0.0.1", 0)
         try:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from crmsync.cycle.reconcile import Policy
 from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus
 from crmsync.store.audit.filtering import AuditFilter
 from tests.edge.web_desk import EMAIL, PLAN, REVERT, RUN, Visit, visit
@@ -91,6 +93,23 @@ def test_the_contact_page_says_why_the_contact_is_an_mql(scene: Scene, http: htt
         assert criterion in said
     for gate in evaluation.gates:
         assert gate in said
+
+
+def test_a_change_that_waits_or_is_held_back_says_why_before_anything_else(
+    scene: Scene, http: httpx.Client
+) -> None:
+    plans = scene.app.store.plans
+    plan = plans.plans(status=PlanStatus.PARKED)[0].id
+    waiting = next(one.contact for slice_ in plans.changes(plan) for one in slice_ if one.property == STAGE)
+    observing = replace(scene.desk, policy=lambda: Policy(stages="observe"))
+
+    shown = words(http.get(f"/contacts/{waiting}"))
+    view = observing.contact(waiting)
+
+    assert f"The stage change waits in plan {plan}, which is parked." in shown
+    assert view is not None
+    assert view.held[0] == "The stage is not changed: writes.lifecyclestage is observe."
+    assert "is not changed" not in words(http.get(f"/contacts/{scene.contact}"))
 
 
 def test_the_arithmetic_of_a_past_change_is_shown_with_its_entry(scene: Scene, http: httpx.Client) -> None:

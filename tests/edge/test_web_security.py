@@ -12,6 +12,7 @@ import structlog
 
 from crmsync.errors import CrmsyncError, LeaseLost, OperatorError, StoreError, Unauthorized
 from crmsync.store.audit.filtering import AuditFilter
+from crmsync.web.sessions import Throttle
 from crmsync.web.store_desk import Actions, Daemon
 from tests.edge.web_desk import EMAIL, MARKUP, PLAN, REVERT, RUN, Visit, visit
 
@@ -136,6 +137,15 @@ def test_each_further_guess_waits_longer(there: Visit) -> None:
         tried += sign_in(there, "wrong").status_code == 403
 
     assert tried < 20
+
+
+def test_guesses_from_everywhere_together_are_throttled_too(there: Visit) -> None:
+    throttle = Throttle(there.clock)
+    waits = [throttle.admit(f"198.51.100.{n}") for n in range(61)]
+
+    assert waits == [0] * 60 + [60]
+    there.clock.advance(60)
+    assert throttle.admit("198.51.100.99") == 0
 
 
 def test_a_planted_cookie_gains_nothing(there: Visit) -> None:

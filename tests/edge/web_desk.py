@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.revert import Conflict, Request
 from crmsync.cycle.revert_entries import kept
 from crmsync.definition.evaluation.evaluator import Evaluator
@@ -119,7 +120,7 @@ def visit(
     store = open_store(url, portal="148001", now=clock)
     definition = load(DEFINITION)
     decisions = Decisions()
-    desk = StoreDesk(store, definition, Evaluator(definition), decisions.actions(), WELL, clock)
+    desk = StoreDesk(store, definition, Evaluator(definition), decisions.actions(), WELL, Policy, clock)
     if not empty:
         fill(store, definition.ref)
     running = serve(make_app(desk, WebConfig(host, clock, token)), "127.0.0.1", 0)

@@ -289,6 +289,12 @@ def test_revert_lists_what_somebody_changed_since(own: Scene) -> None:
     assert contact in text
     assert_fits_80_columns(text)
     assert own.shows(contact) == "evangelist"
+    planned = own.json("revert", own.first["run"], "--contact", contact, "--who", "anna", status=4)
+    shown = own.json("plans", planned["plan"])
+    assert shown["conflicts"] == planned["conflicts"] != []
+    assert "1 value stays as it is" in own.says("plans", planned["plan"])
+    (asked,) = [one for one in own.export("--kind", "revert.asked") if one["actor"] == "anna"]
+    assert asked["reason"]["plan"] == planned["plan"]
 
 
 def test_a_large_revert_waits_for_a_person(own: Scene) -> None:
