@@ -31,14 +31,13 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def started(env: Mapping[str, str], *, command: str = "sync", **more: Any) -> "subprocess.Popen[str]":
+def started(env: Mapping[str, str], *, stderr: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "crmsync", command],
+        [sys.executable, "-m", "crmsync", "sync"],
         env=environment_of(env),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         text=True,
-        **more,
     )
 
 
@@ -128,39 +127,6 @@ def test_a_first_pull_that_was_killed_goes_on_from_its_last_page(sandbox: Sandbo
     assert taken >= 100
     assert not firsts, "it began again at the first page"
     assert pages_taken() == len(sandbox.portal.world.shelf("contacts").live)
-
-
-def asleep_past_its_lease(process: "subprocess.Popen[str]", database: Path) -> bool:
-    """Stop it between two transactions (in one it would hold SQLite's lock), and let its minute pass."""
-    process.send_signal(signal.SIGSTOP)
-    try:
-        with closing(sqlite3.connect(database, timeout=0.2)) as conn:
-            conn.execute("update lease set expires_at = 1")
-            conn.commit()
-    except sqlite3.OperationalError:
-        process.send_signal(signal.SIGCONT)
-        return False
-    return True
-
-
-def test_g11_one_that_slept_past_its_lease_writes_nothing_when_it_wakes(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    env = environment(sandbox, f"sqlite:///{tmp_path}/crmsync.db")
-    crmsync("setup", env=env)
-    before, sleeper = requests_of(sandbox), started(env)
-    wait_for(lambda: requests_of(sandbox) - before >= 12)
-    wait_for(lambda: asleep_past_its_lease(sleeper, tmp_path / "crmsync.db"))
-
-    crmsync("sync", env=env)
-    effects = our_effects(sandbox)
-    sleeper.send_signal(signal.SIGCONT)
-    status = sleeper.wait(timeout=120)
-
-    assert status in {0, 6}
-    assert our_effects(sandbox) == effects
-    assert_the_trail_tells_what_happened(sandbox, trail(env))
-    crmsync("audit", "verify", env=env)
 
 
 def test_two_commands_at_once_write_everything_once(sandbox: Sandbox, tmp_path: Path) -> None:
