@@ -206,10 +206,11 @@ class Planner:
         ]
 
     def _may_be_a_persons(self, known: Mirrored, as_of: datetime) -> bool:
-        stage = known.shown.get(STAGE) or None
-        if stage is None or (known.stage_version is not None and known.stage_version.value == stage):
+        """Also where there is no stage: a person may have cleared it."""
+        version, stage = known.stage_version, known.shown.get(STAGE) or None
+        if version is not None and (version.value or None) == stage:
             return False
-        entered_at = known.contact.stage_entered_at
+        entered_at = known.contact.stage_entered_at if stage else None
         return entered_at is None or as_of - entered_at < self.policy.respect_manual_for
 
 

@@ -183,6 +183,27 @@ def test_a_stage_a_person_set_is_left_alone_until_the_time_is_over(world: World)
     assert world.portal.shows("101", STAGE) == "marketingqualifiedlead"
 
 
+def test_g4_a_stage_that_a_person_cleared_stays_cleared(world: World) -> None:
+    qualified(world)
+    world.sync()
+    world.portal.edit("101", STAGE, "")
+    world.sync()
+
+    for title in ("VP Sales EMEA", "VP Marketing"):  # more news of the contact changes nothing about it
+        world.portal.edit("101", "jobtitle", title)
+        assert world.sync().tally.held == 1
+
+    assert world.portal.shows("101", STAGE) is None
+
+
+def test_g4_a_stage_that_a_person_cleared_before_crmsync_came_stays_cleared(world: World) -> None:
+    qualified(world)
+    world.portal.edit("101", STAGE, "")
+
+    assert world.sync().tally.held == 1
+    assert world.portal.shows("101", STAGE) is None
+
+
 def test_hubspots_own_move_forward_is_taken_as_it_is(world: World) -> None:
     qualified(world)
     world.sync()

@@ -338,7 +338,10 @@ def _stage_entered_at(snapshot: Snapshot, before: t.Row | None, now: int) -> int
 def _stage_version(snapshot: Snapshot, before: t.Row | None) -> str | None:
     """What we know of who set the stage holds while nobody entered it anew, also by way of another one."""
     known = None if before is None else before["stage_version"]
-    if before is None or known is None or orjson.loads(known)[0] != snapshot.properties.get(STAGE):
+    if before is None or known is None:
+        return None
+    of_stage = orjson.loads(known)[0] or None  # a clear is a choice too
+    if of_stage != (snapshot.properties.get(STAGE) or None):
         return None
     entered, again = before["stage_entered_at"], maybe_to_micros(snapshot.stage_entered_at)
     if entered is not None and again is not None and abs(again - entered) > _ECHO_SLACK:
