@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check lint types lock bench simulate clean browser
+.PHONY: demo test check lint types lock bench simulate failpoints clean browser
 .DEFAULT_GOAL := help
 
 help: ## show what there is
@@ -29,6 +29,9 @@ bench: $(VENV)/.dev ## benchmarks: figures and ratios, no verdicts
 
 simulate: $(VENV)/.dev ## seeded days with people, faults and crashes: make simulate SEEDS=200
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),20) --seed $(or $(SEED),1) --days $(or $(DAYS),3)
+
+failpoints: $(VENV)/.dev ## die at every commit and every request of a cycle, one after the other (tests run every fifth)
+	@PYTHONPATH=. $(BIN)/python tests/simulation/test_failpoints.py
 
 browser: ## install Chromium where the machine allows it (Debian packages)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \

@@ -47,8 +47,8 @@ def lease_is_over(store_url: str) -> bool:
             with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"), timeout=0.2)) as conn, conn:
                 conn.execute("update lease set expires_at = 1")
         else:
-            with psycopg.connect(store_url.replace("+psycopg", ""), options="-c lock_timeout=200") as conn:
-                conn.execute("update lease set expires_at = 1")
+            with psycopg.connect(store_url.replace("+psycopg", ""), options="-c lock_timeout=200") as pg:
+                pg.execute("update lease set expires_at = 1")
     except (sqlite3.OperationalError, psycopg.errors.LockNotAvailable):
         return False
     return True

@@ -11,7 +11,7 @@ import pytest
 
 from crmsync.cycle.agenda import Job
 from crmsync.sandbox.portal import APP_ID
-from tests.simulation.days import Simulation
+from tests.simulation.days import Simulation, Temper
 from tests.simulation.guarantees import broken
 from tests.simulation.test_failpoints import CALM
 
@@ -25,9 +25,9 @@ WHERE = ("*/contacts/batch/update", "*/batch/read", "*/search", "*")
 
 
 @contextmanager
-def a_company(seed: int = 11, **temper: object) -> Iterator[Simulation]:
+def a_company(temper: Temper = CALM, seed: int = 11) -> Iterator[Simulation]:
     with tempfile.TemporaryDirectory(prefix="crmsync-faults-") as folder:
-        simulation = Simulation(seed, Path(folder), temper=replace(CALM, **temper))  # type: ignore[arg-type]
+        simulation = Simulation(seed, Path(folder), temper=temper)
         simulation.app.gateway.schema.setup()
         yield simulation
 
@@ -87,19 +87,23 @@ def a_bulk_job(simulation: Simulation) -> None:
 @pytest.mark.parametrize(
     ("trouble", "temper"),
     [
-        pytest.param(another_app_eats, {}, id="another app eats the budget"),
-        pytest.param(the_index_is_slow, {"tail_s": 240}, id="the search index lags and shows stale values"),
-        pytest.param(companies_set_stages, {}, id="companies set the stages of their contacts"),
-        pytest.param(workflows_set_stages, {}, id="workflows set stages"),
-        pytest.param(a_bulk_job, {}, id="a bulk job stamps everybody with one millisecond"),
+        pytest.param(another_app_eats, CALM, id="another app eats the budget"),
         pytest.param(
-            lambda _: None, {"act_in_between": 0.5}, id="people act between any two requests and in any wait"
+            the_index_is_slow, replace(CALM, tail_s=240), id="the search index lags and shows stale values"
         ),
-        pytest.param(lambda _: None, {"skew": timedelta(minutes=-15)}, id="our clock is late"),
+        pytest.param(companies_set_stages, CALM, id="companies set the stages of their contacts"),
+        pytest.param(workflows_set_stages, CALM, id="workflows set stages"),
+        pytest.param(a_bulk_job, CALM, id="a bulk job stamps everybody with one millisecond"),
+        pytest.param(
+            lambda _: None,
+            replace(CALM, act_in_between=0.5),
+            id="people act between any two requests and in any wait",
+        ),
+        pytest.param(lambda _: None, replace(CALM, skew=timedelta(minutes=-15)), id="our clock is late"),
     ],
 )
-def test_what_others_do_is_survived(trouble: Callable[[Simulation], None], temper: dict[str, object]) -> None:
-    with a_company(**temper) as simulation:
+def test_what_others_do_is_survived(trouble: Callable[[Simulation], None], temper: Temper) -> None:
+    with a_company(temper) as simulation:
         found = lives(simulation, trouble)
         if trouble is another_app_eats:  # its use is not in our hands: a 429 slows us, never stops us
             found = [one for one in found if not one.startswith("G8")]
