@@ -112,7 +112,9 @@ def verify(call: Call, *, head: str | None, bundle: Path | None, key: str | None
     if as_json:
         print_json(proven)
         return
-    click.echo(f"The chain holds: {proven['entries']} entries, {proven['erased']} of them erased.")
+    click.echo(
+        f"The chain holds: {many(proven['entries'], 'entry', 'entries')}, {proven['erased']} of them erased."
+    )
     if proven["checkpoints"]:
         click.echo(f"It holds what {proven['checkpoints']} checkpoints saw.")
     if bundle is not None:
@@ -180,9 +182,8 @@ def _export_bundle(app: App, bundle: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"bundle": str(bundle), "entries": entries})
         return
-    click.echo(
-        f"{bundle}: {entries} entries. It proves itself: unzip it, then python verify.py {bundle.name}"
-    )
+    held = many(entries, "entry", "entries")
+    click.echo(f"{bundle}: {held}. It proves itself: unzip it, then python verify.py {bundle.name}")
 
 
 def _json_parts(entries: Iterator[dict[str, Any]], *, as_json: bool) -> Iterator[bytes]:

@@ -85,6 +85,9 @@ def plans(call: Call, plan_id: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json([render.plan_row(one) for one in known])
         return
+    if not known:
+        click.echo("No plans yet. Next: crmsync plan")
+        return
     rows = [
         (one.id, one.status, one.tally.changes, _moves(one), f"{one.as_of:%Y-%m-%d %H:%M}") for one in known
     ]

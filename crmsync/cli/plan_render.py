@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 
-from crmsync.cli.output import plain, table
+from crmsync.cli.output import many, plain, table
 from crmsync.cycle.revert import REMAINS, Conflict
 from crmsync.cycle.revert_entries import KEPT
 from crmsync.insight.plan_view import Affected, Group, Move, PlanView, plan_view
@@ -19,7 +19,7 @@ _CONFLICTS_SHOWN = 40
 def print_plan(out: Console, slices: Iterable[Sequence[Change]]) -> None:
     """Print what a plan does, from its changes in slices."""
     view = plan_view(slices)
-    out.print(f"{view.changes} changes of {view.contacts} contacts")
+    out.print(f"{many(view.changes, 'change')} of {many(view.contacts, 'contact')}")
     for group in view.groups:
         for line in _group_lines(group):
             out.print(plain(line), soft_wrap=True)
@@ -65,7 +65,7 @@ def _group_lines(group: Group) -> Iterator[str]:
     moves = ", ".join(
         f"{before or 'none'} → {after or 'none'} {count}" for (before, after), count in group.moves.items()
     )
-    contacts = "1 contact" if group.contacts == 1 else f"{group.contacts} contacts"
+    contacts = many(group.contacts, "contact")
     yield from _wrapped(f"{contacts}: {moves}" if moves else contacts, f"  {group.cause:<{_NAME_WIDTH}}")
     if group.criteria:
         shares = (f"{one.criterion} {one.points:+.3g} ({one.contacts})" for one in group.criteria)

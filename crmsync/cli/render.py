@@ -90,7 +90,8 @@ def print_summary(out: Console, summary: Summary, requests: int) -> None:
     document = summary_document(summary, requests)
     changes, stages = document["changes"], document["stages"]
     status = "nothing to do" if document["status"] == "nothing" else document["status"]
-    out.print(f"[bold]{status}[/]  run {summary.run}  plan {document['plan'] or '-'}")
+    plan = f"  plan {summary.plan.id}" if summary.plan else ""
+    out.print(f"[bold]{status}[/]  run {summary.run}{plan}")
     told = {
         "pulled": _news(summary),
         "evaluated": many(summary.tally.evaluated, "contact"),

@@ -10,7 +10,7 @@ import click
 from crmsync.app import App
 from crmsync.cli import render
 from crmsync.cli.asking import contact_of, this_user
-from crmsync.cli.output import console, json_option, plain, print_json
+from crmsync.cli.output import console, json_option, many, plain, print_json
 from crmsync.cli.plan_render import print_conflicts, print_remains
 from crmsync.cli.progress import watched
 from crmsync.cli.session import Call, session
@@ -74,7 +74,9 @@ def _print(run: str, undo: Undo, changes: list[Change]) -> None:
         out.print(plain(f"Nothing of run {run} is left to restore."))
     else:
         contacts = len({change.contact for change in changes})
-        out.print(plain(f"Plan {plan.id} restores {len(changes)} values of {contacts} contacts."))
+        out.print(
+            plain(f"Plan {plan.id} restores {many(len(changes), 'value')} of {many(contacts, 'contact')}.")
+        )
         render.print_changes(out, changes, len(changes))
         render.print_parked(out, plan)
         if plan.status is PlanStatus.OPEN:

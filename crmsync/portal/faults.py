@@ -72,7 +72,9 @@ def broken(route: Route, what: str, *, status: int | None = None) -> Fault:
         kind(
             f"HubSpot gave no usable answer to {route.template}: {what}.",
             status=status,
-            next_step="" if route.is_read else "The write is read back before anything else is sent.",
+            next_step="Try again; if it stays, check that portal.base_url is the API's own address."
+            if route.is_read
+            else "The write is read back before anything else is sent.",
         ),
         Again.FAILED,
     )
@@ -82,7 +84,7 @@ def unreached(route: Route, what: str) -> Fault:
     """HubSpot cannot have seen it: whatever it was, it had no effect."""
     error = Unavailable(
         f"HubSpot could not be reached for {route.template}: {what}.",
-        next_step="Check portal.base_url and the network; crmsync goes on by itself.",
+        next_step="Check portal.base_url and the network; `crmsync run` tries again by itself.",
     )
     return Fault(error, Again.FAILED)
 

@@ -1,5 +1,6 @@
 """Bytes out, bytes back: one HTTP exchange on a pooled session, with a limit on silence, on time and on size."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, SSLError
 
 from crmsync.portal.config import PortalConfig, Time
 
@@ -15,6 +16,7 @@ _CONNECT_S = 10.0
 _LARGEST_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 _POOL = 32
+_NO_HANDSHAKE = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "TLSV1_ALERT_PROTOCOL_VERSION")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class HttpWire:
             kind = NotSent if isinstance(error, requests.exceptions.ConnectTimeout) else Broken
             raise kind("it took too long") from error
         except requests.exceptions.ConnectionError as error:
-            if _never_connected(error):
-                raise NotSent("no connection") from error
+            if why := _never_connected(error):
+                raise NotSent(why) from error
             raise Broken("the connection broke") from error
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             raise Broken("the answer broke off") from error
@@ -121,7 +123,18 @@ def _pooled() -> requests.Session:
     return session
 
 
-def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+def _never_connected(error: requests.exceptions.ConnectionError) -> str:
+    """Say why there was no connection; "" when there may have been one."""
     inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", inner)
-    return isinstance(reason, NewConnectionError)
+    match reason:
+        case NameResolutionError():
+            return "no connection (nobody knows a host of that name)"
+        case NewConnectionError():
+            cause = reason.__cause__
+            said = cause.strerror if isinstance(cause, OSError) else None
+            return f"no connection ({said})" if said else "no connection"
+        case SSLError(args=(ssl.SSLError(reason=said), *_)) if said in _NO_HANDSHAKE:
+            return f"no secure connection ({said.replace('_', ' ').lower()})"
+        case _:
+            return ""

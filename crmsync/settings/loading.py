@@ -137,8 +137,8 @@ def _complaints(error: ValidationError, given: _Given) -> Iterator[str]:
         is_telling = known[section][key][0] is not SecretStr and isinstance(
             problem["input"], str | int | float
         )
-        value = f" {problem['input']!r}" if is_telling else ""
-        yield f"{section}.{key} ({given.origin(section, key)}):{value} {text}."
+        value = f" = {_masked_url(str(problem['input']))!r}" if is_telling else ""
+        yield f"{section}.{key}{value} ({given.origin(section, key)}): {text}."
 
 
 def _origins(settings: Settings, given: _Given | None) -> Iterator[Origin]:
@@ -170,5 +170,9 @@ def _text(value: object) -> str:
 def _masked(secret: str) -> str:
     """Show a database URL without its password and any other secret not at all."""
     if "://" in secret:
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", secret)
+        return _masked_url(secret)
     return _MASK if secret else ""
+
+
+def _masked_url(text: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", rf"\1:{_MASK}@", text)

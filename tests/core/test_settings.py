@@ -66,7 +66,9 @@ def test_the_command_line_is_before_the_environment_and_that_before_the_file(
             "guard.max_demotion (my.toml): no such setting; did you mean guard.max_demotions",
             id="a misspelt setting",
         ),
-        pytest.param(b"[web]\nport = 99999\n", "web.port (my.toml): 99999 should be less", id="out of range"),
+        pytest.param(
+            b"[web]\nport = 99999\n", "web.port = '99999' (my.toml): should be less", id="out of range"
+        ),
     ],
 )
 def test_a_settings_file_that_cannot_be_used_says_why(nowhere: Path, content: bytes, said: str) -> None:
@@ -94,14 +96,16 @@ def test_a_folder_is_no_settings_file(nowhere: Path) -> None:
         ("portal__base_url", "api.hubapi.com", "write an address like https://api.hubapi.com"),
         ("portal__base_url", "http://[x", "write an address like"),
         ("portal__base_url", "https://me:secret@hub.example", "write the address alone"),
-        ("writes__mode", "maybe", "'maybe' should be 'apply', 'plan' or 'observe'"),
+        ("writes__mode", "maybe", "should be 'apply', 'plan' or 'observe'"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_told_with_what_can(name: str, value: str, said: str) -> None:
     error = refused(**{name: value})
 
     assert said in error.message
-    assert name.replace("__", ".") + " (command line)" in error.message
+    assert error.message.startswith(name.replace("__", "."))
+    assert "(command line)" in error.message
+    assert "secret" not in error.message
 
 
 @pytest.mark.parametrize("token", ["pat-eu1-abc\ndef", "pat eu1", "tökén"])

@@ -20,6 +20,7 @@ from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.faults import AnswerLost, Refused
 from crmsync.portal.transport import Transport
 from crmsync.portal.wire import HttpWire
+from crmsync.sandbox import Sandbox
 from tests.inprocess import FakeTime
 
 BASE = "https://api.example"
@@ -235,6 +236,26 @@ def test_what_hubspot_refused_before_acting_is_repeated_whatever_it_was(
     call(a_client(time))
 
     assert len(server.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("scheme", "why"),
+    [
+        ("http", "no connection (Connection refused)"),
+        ("https", "no secure connection (wrong version number)"),
+    ],
+)
+def test_why_there_is_no_connection_is_told(time: FakeTime, scheme: str, why: str) -> None:
+    with Sandbox(contacts=0, engagements=0) as sandbox:
+        port = sandbox.url.rpartition(":")[2] if scheme == "https" else "9"
+        base = f"{scheme}://127.0.0.1:{port}"
+        transport, _ = a_transport(time, base_url=base)
+
+        with pytest.raises(Unavailable) as raised:
+            read(Client(transport, base))
+
+    assert why in raised.value.message
+    assert "portal.base_url" in raised.value.next_step
 
 
 @pytest.mark.parametrize("call", [read, write, create])

@@ -46,7 +46,9 @@ def test_an_unknown_setting_is_named_with_the_nearest_one(env: dict[str, str]) -
 
 def test_a_setting_out_of_range_says_where_it_came_from(env: dict[str, str]) -> None:
     env["CRMSYNC_GUARD__MAX_SHRINK"] = "2"
-    assert_says("sync", env, 2, "guard.max_shrink (CRMSYNC_GUARD__MAX_SHRINK)", "less than or equal to 1")
+    assert_says(
+        "sync", env, 2, "guard.max_shrink = '2' (CRMSYNC_GUARD__MAX_SHRINK)", "less than or equal to 1"
+    )
 
 
 def test_without_a_token_it_says_where_to_get_one(env: dict[str, str]) -> None:
