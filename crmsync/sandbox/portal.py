@@ -18,7 +18,6 @@ from crmsync.sandbox.gate.limits import Limits
 from crmsync.sandbox.gate.log import KEPT, Logged, logged
 from crmsync.sandbox.state.directory import Account
 from crmsync.sandbox.state.index import Lag
-from crmsync.sandbox.state.schema import options as options_of
 from crmsync.sandbox.state.world import Effect, World
 from crmsync.sandbox.times import Clock, WallClock
 from crmsync.sandbox.wire import ApiError, Request, Reset, Response, not_found
@@ -75,18 +74,6 @@ class Portal:
         self.world.watchers += [self.automation, self.webhooks]
         self.edits = Edits(self.world)
         self._requests = 0
-        self._offer_deal_stages()
-
-    def _offer_deal_stages(self) -> None:
-        """A deal's pipeline and stage are options of its properties too."""
-        schema, pipelines = self.world.schemas["deals"], self.world.directory.pipelines
-        stages = [(stage.id, stage.label) for pipeline in pipelines for stage in pipeline.stages]
-        schema.put(schema.properties["dealstage"].with_options(options_of(*stages)))
-        schema.put(
-            schema.properties["pipeline"].with_options(
-                options_of(*((one.id, one.label) for one in pipelines))
-            )
-        )
 
     @property
     def effects(self) -> list[Effect]:

@@ -145,6 +145,8 @@ def directory_asks(owners: str, pipelines: str, account: str) -> dict[str, list[
         ],
         "pipelines": [
             Ask("GET", f"{pipelines}/deals", None, 200),
+            Ask("GET", f"{pipelines}/tickets", None, 200),
+            Ask("GET", f"{pipelines}/leads", None, 200),
             Ask("GET", f"{pipelines}/contacts", None, 400),
             Ask("GET", f"{pipelines}/deals/default", None, 200),
             Ask("GET", f"{pipelines}/deals/no_such", None, 404),

@@ -440,3 +440,53 @@ def test_associations_of_one_record_come_in_pages() -> None:
         after = page["paging"]["next"]["after"]
 
     assert found == notes
+
+
+def test_the_link_of_an_inline_list_leads_to_the_rest_of_it_in_version_3() -> None:
+    api = an_api()
+    contact = api.create()
+    calls = [
+        api.portal.edits.create("calls", {"hs_timestamp": "1763800000000"}, [contact]) for _ in range(130)
+    ]
+
+    inline = api.get(f"/crm/v3/objects/contacts/{contact}?associations=calls")["associations"]["calls"]
+    rest = api.get("/" + inline["paging"]["next"]["link"].split("/", 3)[3])
+
+    assert [one["id"] for one in inline["results"] + rest["results"]] == calls
+    assert {one["type"] for one in rest["results"]} == {"contact_to_call"}
+    assert "paging" not in rest
+
+
+def test_a_lead_has_a_name_and_is_somebody() -> None:
+    api = an_api()
+    contact, leads = api.create(), "/crm/objects/2026-03/leads"
+    named = {
+        "hs_lead_name": "Acme, again",
+        "hs_pipeline": "lead-pipeline-id",
+        "hs_pipeline_stage": "new-stage-id",
+    }
+    somebody = [{"to": {"id": contact}, "types": [
+        {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 578}
+    ]}]  # fmt: skip
+
+    def make(values: Body, links: list[Body]) -> int:
+        return api.ask("POST", leads, {"properties": values, "associations": links}).status
+
+    assert make(named, []) == 400
+    assert make({}, somebody) == 400
+    assert make(named | {"hs_pipeline_stage": "no-such-stage"}, somebody) == 400
+    assert make(named, somebody) == 201
+    held = api.get(f"{leads}?associations=contacts")["results"][0]["associations"]["contacts"]["results"]
+    assert {one["id"] for one in held} == {contact}
+
+
+def test_each_kind_with_pipelines_has_its_own_and_contacts_have_none() -> None:
+    api = an_api()
+
+    def stages(kind: str) -> list[str]:
+        return [stage["id"] for stage in api.get(f"/crm/pipelines/2026-09/{kind}")["results"][0]["stages"]]
+
+    assert stages("leads")[0] == "new-stage-id"
+    assert stages("tickets") == ["1", "2", "3", "4"]
+    assert "closedwon" in stages("deals")
+    assert api.ask("GET", "/crm/pipelines/2026-09/contacts").status == 400

@@ -6,6 +6,7 @@ from crmsync.sandbox.changes.associating import connect, cut
 from crmsync.sandbox.endpoints.batches import inputs
 from crmsync.sandbox.endpoints.call import Call
 from crmsync.sandbox.endpoints.objects import batch_frame
+from crmsync.sandbox.endpoints.rendering import inline
 from crmsync.sandbox.state.graph import Pair
 from crmsync.sandbox.state.kinds import PLAIN, PRIMARY, Kind
 from crmsync.sandbox.wire import (
@@ -54,6 +55,20 @@ def read_single(call: Call) -> Response:
         return answer({"results": []})
     body = {"results": page["to"]}
     return answer(body | ({"paging": page["paging"]} if "paging" in page else {}))
+
+
+def read_single_plain(call: Call) -> Response:
+    """The associations of one object as version 3 shows them, where the pages of a list's own lead to."""
+    record, kind = call.shelf().find(an_id(call.params["id"])), call.kind("to")
+    if record is None:
+        raise not_found()
+    after, limit = place_of(call.one("after")), call.whole("limit", PAGE, PAGE)
+    others = call.world.linked(record.kind.name, record.id, kind.name)
+    shown = others[after : after + limit]
+    body: Body = {"results": [one for other in shown for one in inline(call.world, record, kind, other)]}
+    if after + limit < len(others):
+        body["paging"] = call.next_page(cursor_of(after + limit))
+    return answer(body)
 
 
 def _page(call: Call, pair: Pair, text: str, after: int, limit: int = PAGE) -> Body | None:

@@ -65,12 +65,15 @@ class Call:
             raise ApiError(400, f"{name} must be less than or equal to {most}, was: {number}")
         return number
 
+    @property
+    def address(self) -> str:
+        """Where the request came to, without its query."""
+        return f"http://{self.request.headers.get('host', 'api.hubapi.com')}{self.request.path}"
+
     def next_page(self, after: str) -> Body:
         """`paging` of an answer that is not the last: the same request again, with this cursor."""
         kept = [(key, value) for key, value in self.request.query if key != "after"]
-        host = self.request.headers.get("host", "api.hubapi.com")
-        link = f"http://{host}{self.request.path}?{urlencode([*kept, ('after', after)])}"
-        return {"next": {"after": after, "link": link}}
+        return {"next": {"after": after, "link": f"{self.address}?{urlencode([*kept, ('after', after)])}"}}
 
     def is_on(self, name: str) -> bool:
         return self.one(name).lower() == "true"

@@ -45,7 +45,8 @@ def read_owner(call: Call) -> Response:
 
 
 def list_pipelines(call: Call) -> Response:
-    return answer({"results": [one.json(call.world.directory.founded_ms) for one in _pipelines(call)]})
+    kind, founded_ms = call.kind().name, call.world.directory.founded_ms
+    return answer({"results": [one.json(kind, founded_ms) for one in _pipelines(call)]})
 
 
 def read_pipeline(call: Call) -> Response:
@@ -67,15 +68,16 @@ def read_stage(call: Call) -> Response:
 def _pipelines(call: Call) -> list[Pipeline]:
     """*Raises* ApiError 400: contacts have no pipelines; their stages are options of a property."""
     kind = call.kind()
-    if kind.name not in {"deals", "tickets", "leads"}:
+    found = call.world.directory.pipelines.get(kind.name)
+    if found is None:
         raise ApiError(400, f"object type {kind.name} does not have pipelines")
-    return call.world.directory.pipelines if kind.name == "deals" else []
+    return found
 
 
 def _one_pipeline(call: Call) -> Body:
     for one in _pipelines(call):
         if one.id == call.params["pipeline"]:
-            return one.json(call.world.directory.founded_ms)
+            return one.json(call.kind().name, call.world.directory.founded_ms)
     raise not_found()
 
 

@@ -11,7 +11,7 @@ from crmsync.sandbox.endpoints.rendering import (
     inline_associations,
     record_json,
 )
-from crmsync.sandbox.state.kinds import ACTIVITY_NAMES, BY_NAME, Kind
+from crmsync.sandbox.state.kinds import ACTIVITY_NAMES, BY_NAME, CONTACTS, LEADS, Kind
 from crmsync.sandbox.state.record import Record
 from crmsync.sandbox.state.stages import stage_stamps, with_stage_rules
 from crmsync.sandbox.state.validation import Problem, Validator, refusal
@@ -46,7 +46,7 @@ def list_page(call: Call) -> Response:
     kinds, names = asked_associations(call), asked_names(call)
     after = call.whole("after", 0)
     records, following = call.shelf().page(after, max(1, limit), archived=call.is_on("archived"))
-    path = call.request.path
+    path = call.address
     results = []
     for record in records:
         body = record_json(record, names, history)
@@ -68,7 +68,7 @@ def read_one(call: Call) -> Response:
     else:
         record = must_find(call, call.params["id"], id_property)
     body = record_json(record, asked_names(call), asked_history(call))
-    prefix = call.request.path.rpartition("/")[0]
+    prefix = call.address.rpartition("/")[0]
     if shown := inline_associations(call.world, record, asked_associations(call), prefix):
         body["associations"] = shown
     return answer(body)
@@ -144,7 +144,18 @@ def read_new(call: Call, given: Body) -> tuple[dict[str, str], list[Link]]:
         raise refusal(problems, call.world.account.portal_id)
     check_unique(call, values, None)
     wanted = a_list(given.get("associations"), "associations")
-    return values, [_link(call, call.kind(), an_object(one, "associations[]")) for one in wanted]
+    links = [_link(call, call.kind(), an_object(one, "associations[]")) for one in wanted]
+    if call.kind() is LEADS:
+        _must_be_a_lead(values, links)
+    return values, links
+
+
+def _must_be_a_lead(values: dict[str, str], links: list[Link]) -> None:
+    """*Raises* ApiError 400: a lead has a name and is somebody."""
+    if not values.get("hs_lead_name"):
+        raise ApiError(400, "A lead needs a hs_lead_name")
+    if not any(kind is CONTACTS for kind, _, _ in links):
+        raise ApiError(400, "A lead needs an association with an existing contact")
 
 
 def create_valid(call: Call, values: dict[str, str], links: list[Link]) -> Record:

@@ -68,7 +68,7 @@ def inline_associations(world: World, record: Record, kinds: Sequence[Kind], lin
         if not others:
             continue
         cut = others[:INLINE_CAP]
-        body: Body = {"results": [one for other in cut for one in _inline(world, record, kind, other)]}
+        body: Body = {"results": [one for other in cut for one in inline(world, record, kind, other)]}
         if len(others) > INLINE_CAP:
             after = cursor_of(INLINE_CAP)
             body["paging"] = {
@@ -78,7 +78,8 @@ def inline_associations(world: World, record: Record, kinds: Sequence[Kind], lin
     return shown or None
 
 
-def _inline(world: World, record: Record, kind: Kind, other: int) -> list[Body]:
+def inline(world: World, record: Record, kind: Kind, other: int) -> list[Body]:
+    """One association without its labels; the primary one comes twice."""
     pair = (record.kind.name, kind.name)
     name = f"{record.kind.singular}_to_{kind.singular}"
     if pair not in PRIMARY:

@@ -46,8 +46,10 @@ class Route:
                 return ()
             case "read" | "write" if kind is not None and kind.name == "emails":
                 return ("sales-email-read",) if self.access == "read" else ("crm.objects.contacts.write",)
+            case "read" | "write" | "schema.read" | "schema.write" if owner == "tickets":
+                return ("tickets",)
             case "read" | "write":
-                return ("tickets",) if owner == "tickets" else (f"crm.objects.{owner}.{self.access}",)
+                return (f"crm.objects.{owner}.{self.access}",)
             case "schema.read":
                 return (f"crm.schemas.{owner}.read", f"crm.objects.{owner}.read")
             case "schema.write":
@@ -83,6 +85,7 @@ ROUTES = (
     _route(f"POST {_O}/merge", CRM, merging.merge, "write"),
     _route(f"POST {_O}/gdpr-delete", CRM, merging.gdpr_delete, "write"),
     _route(f"GET {_L}/{{to}}", frozenset({"v4", "2026-03"}), associations.read_single, "read"),
+    _route(f"GET {_L}/{{to}}", frozenset({"v3"}), associations.read_single_plain, "read"),
     _route(f"PUT {_L}/{{to}}/{{other}}", LINKS, associations.connect_single, "write"),
     _route(f"DELETE {_L}/{{to}}/{{other}}", LINKS, associations.cut_single, "write"),
     _route(f"PUT {_L}/default/{{to}}/{{other}}", LINKS, associations.connect_single_plainly, "write"),

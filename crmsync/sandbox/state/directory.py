@@ -57,6 +57,17 @@ class Stage:
     label: str
     probability: float
     is_closed: bool = False
+    state: str = ""
+
+    def metadata(self, kind: str) -> Body:
+        """What stands beside a stage: how likely a deal is, what state a ticket or lead is in."""
+        match kind:
+            case "deals":
+                return {"isClosed": str(self.is_closed).lower(), "probability": str(self.probability)}
+            case "tickets":
+                return {"ticketState": "CLOSED" if self.is_closed else "OPEN"}
+            case _:
+                return {"leadState": self.state}
 
 
 @dataclass(slots=True)
@@ -65,7 +76,7 @@ class Pipeline:
     label: str
     stages: list[Stage]
 
-    def json(self, created_ms: int) -> Body:
+    def json(self, kind: str, created_ms: int) -> Body:
         at = iso(created_ms)
         return {
             "id": self.id, "label": self.label, "displayOrder": 0, "archived": False, "createdAt": at, "updatedAt": at,
@@ -73,7 +84,7 @@ class Pipeline:
                 {
                     "id": stage.id, "label": stage.label, "displayOrder": place, "archived": False, "createdAt": at,
                     "updatedAt": at,
-                    "metadata": {"isClosed": str(stage.is_closed).lower(), "probability": str(stage.probability)},
+                    "metadata": stage.metadata(kind),
                     "writePermissions": "CRM_PERMISSIONS_ENFORCEMENT",
                 }
                 for place, stage in enumerate(self.stages)
@@ -83,14 +94,17 @@ class Pipeline:
 
 @dataclass(slots=True)
 class Directory:
-    """The owners and pipelines of a portal."""
+    """The owners of a portal, and the pipelines of each kind that has some."""
 
     founded_ms: int = 0
     owners: list[Owner] = field(default_factory=list)
-    pipelines: list[Pipeline] = field(default_factory=lambda: [standard_pipeline(), renewal_pipeline()])
+    pipelines: dict[str, list[Pipeline]] = field(default_factory=lambda: {
+        "deals": [standard_pipeline(), renewal_pipeline()], "tickets": [support_pipeline()], "leads": [lead_pipeline()],
+    })  # fmt: skip
 
     def stage(self, pipeline: str, stage: str) -> Stage | None:
-        return next((one for held in self.pipelines if not pipeline or held.id == pipeline
+        """The stage of a deal."""
+        return next((one for held in self.pipelines["deals"] if not pipeline or held.id == pipeline
                      for one in held.stages if one.id == stage), None)  # fmt: skip
 
 
@@ -112,4 +126,24 @@ def renewal_pipeline() -> Pipeline:
         Stage("121447701", "Due", 0.5),
         Stage("121447702", "Renewed", 1.0, is_closed=True),
         Stage("121447703", "Churned", 0.0, is_closed=True),
+    ])  # fmt: skip
+
+
+def support_pipeline() -> Pipeline:
+    return Pipeline("0", "Support Pipeline", [
+        Stage("1", "New", 0),
+        Stage("2", "Waiting on contact", 0),
+        Stage("3", "Waiting on us", 0),
+        Stage("4", "Closed", 0, is_closed=True),
+    ])  # fmt: skip
+
+
+def lead_pipeline() -> Pipeline:
+    """*Source*: portal facts, section 4: the ids of the first stages are words that look like placeholders."""
+    return Pipeline("lead-pipeline-id", "Lead Pipeline", [
+        Stage("new-stage-id", "New", 0, state="NEW"),
+        Stage("attempting-stage-id", "Attempting", 0, state="IN_PROGRESS"),
+        Stage("connected-stage-id", "Connected", 0, state="IN_PROGRESS"),
+        Stage("qualified-stage-id", "Qualified", 0, is_closed=True, state="QUALIFIED"),
+        Stage("unqualified-stage-id", "Unqualified", 0, is_closed=True, state="UNQUALIFIED"),
     ])  # fmt: skip

@@ -112,6 +112,12 @@ _ACTIVITY_CHOICES = {
         "hs_communication_logged_from": "CRM",
     },
 }
+PIPELINE_PROPERTIES = {
+    "deals": ("pipeline", "dealstage"),
+    "tickets": ("hs_pipeline", "hs_pipeline_stage"),
+    "leads": ("hs_pipeline", "hs_pipeline_stage"),
+}
+"""Kind -> the properties that name its pipeline and the stage in it."""
 _SYSTEM_TEXTS = "hs_object_source hs_object_source_label hs_object_source_id hs_object_source_detail_1"
 _LEAD_STATUS = "NEW OPEN IN_PROGRESS OPEN_DEAL UNQUALIFIED ATTEMPTED_TO_CONTACT CONNECTED BAD_TIMING"
 _SOURCES = (
@@ -176,12 +182,19 @@ def _activity_choices(kind: str) -> list[Property]:
     ]
 
 
+def _pipeline_choices(kind: str) -> list[Property]:
+    pipeline, stage = PIPELINE_PROPERTIES[kind]
+    return [
+        Property(pipeline, "enumeration", "select", external_options=True),
+        Property(stage, "enumeration", "radio", external_options=True),
+        Property("hubspot_owner_id", "enumeration", "select", refers_to="OWNER", external_options=True),
+    ]
+
+
 def _deal_choices() -> list[Property]:
     return [
-        Property("pipeline", "enumeration", "select", external_options=True),
-        Property("dealstage", "enumeration", "radio", external_options=True),
+        *_pipeline_choices("deals"),
         choice("dealtype", *words("newbusiness existingbusiness")),
-        Property("hubspot_owner_id", "enumeration", "select", refers_to="OWNER", external_options=True),
     ]
 
 
@@ -231,6 +244,19 @@ def _chosen(kind: str) -> list[Property]:
             return _company_choices() + _stage_stamps()
         case "deals":
             return _deal_choices()
+        case "tickets":
+            return _pipeline_choices(kind)
+        case "leads":
+            return [
+                *_pipeline_choices(kind),
+                choice(
+                    "hs_lead_type",
+                    ("NEW BUSINESS", "New business"),
+                    ("UPSELL", "Upsell"),
+                    ("RE-ATTEMPTING", "Again"),
+                ),
+                choice("hs_lead_label", *words("HOT WARM COLD")),
+            ]
         case _ if kind in ACTIVITY_NAMES:
             return _activity_choices(kind)
         case _:

@@ -96,6 +96,11 @@ _PLAIN = {
     ("leads", "contacts"): 608,
     ("leads", "companies"): 610,
     ("leads", "deals"): 1037,
+    ("leads", "calls"): 596,
+    ("leads", "emails"): 598,
+    ("leads", "meetings"): 600,
+    ("leads", "tasks"): 646,
+    ("leads", "notes"): 854,
     ("contacts", "contacts"): 449,
 }
 _ACTIVITY_BASE = {"contacts": 193, "companies": 181, "deals": 205}

@@ -9,12 +9,13 @@ from typing import NamedTuple, Protocol
 
 from crmsync.sandbox.state.directory import Account, Directory
 from crmsync.sandbox.state.graph import Graph
-from crmsync.sandbox.state.hubspot_schema import portal_schema
+from crmsync.sandbox.state.hubspot_schema import PIPELINE_PROPERTIES, portal_schema
 from crmsync.sandbox.state.index import Lag, SearchIndex
 from crmsync.sandbox.state.kinds import KINDS, Kind
 from crmsync.sandbox.state.marketing import Marketing
 from crmsync.sandbox.state.record import Act, Record
 from crmsync.sandbox.state.rules import Settings
+from crmsync.sandbox.state.schema import options
 from crmsync.sandbox.state.shelf import Shelf
 from crmsync.sandbox.times import Clock, iso, to_ms
 from crmsync.sandbox.wire import Body
@@ -88,11 +89,21 @@ class World:
         self.directory = Directory(founded_ms=to_ms(clock()))
         self.marketing = Marketing()
         self.settings = Settings()
+        self._offer_pipelines()
         self.effects: list[Effect] = []
         self.watchers: list[Watcher] = []
         self.request = 0
         self._due: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
+
+    def _offer_pipelines(self) -> None:
+        """Pipelines and their stages are options of two properties too."""
+        for kind, (pipeline_name, stage_name) in PIPELINE_PROPERTIES.items():
+            schema, pipelines = self.schemas[kind], self.directory.pipelines[kind]
+            stages = [(stage.id, stage.label) for pipeline in pipelines for stage in pipeline.stages]
+            schema.put(schema.properties[stage_name].with_options(options(*stages)))
+            named = options(*((one.id, one.label) for one in pipelines))
+            schema.put(schema.properties[pipeline_name].with_options(named))
 
     def now_ms(self) -> int:
         return to_ms(self.clock())
