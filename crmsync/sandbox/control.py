@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from crmsync.sandbox.changes.webhooks import Subscription
+from crmsync.sandbox.changes.webhooks import Subscription, is_address
 from crmsync.sandbox.gate.access import SCOPES, App
 from crmsync.sandbox.portal import Portal
 from crmsync.sandbox.state.kinds import BY_NAME
@@ -228,16 +228,10 @@ def _rules(portal: Portal, body: Body) -> None:
 
 def _pace(portal: Portal, body: Body) -> None:
     pace = portal.automation.pace
-    for name in (
-        "stage_ms",
-        "roll_up_ms",
-        "deals_set_stage",
-        "companies_set_stage",
-        "rolls_up",
-        "associations_roll_up",
-    ):
-        if name in body:
-            setattr(pace, name, body[name])
+    pace.stage_ms = int(body.get("stage_ms", pace.stage_ms))
+    pace.roll_up_ms = int(body.get("roll_up_ms", pace.roll_up_ms))
+    for name in ("deals_set_stage", "companies_set_stage", "rolls_up", "associations_roll_up"):
+        setattr(pace, name, bool(body.get(name, getattr(pace, name))))
 
 
 def _clock(portal: Portal, body: Body) -> None:
@@ -253,7 +247,10 @@ def _clock(portal: Portal, body: Body) -> None:
 def _webhooks(portal: Portal, body: Body) -> None:
     """Where to tell what: `url`, `secret`, `events` as `contact.propertyChange` or `contact.propertyChange:name`."""
     hooks = portal.webhooks
-    hooks.url, hooks.secret = str(body.get("url", hooks.url)), str(body.get("secret", hooks.secret))
+    url = str(body.get("url", hooks.url))
+    if url and not is_address(url):
+        raise ApiError(400, f"webhooks go to an address like http://127.0.0.1:9000/hook, not to {url[:80]!r}")
+    hooks.url, hooks.secret = url, str(body.get("secret", hooks.secret))
     hooks.duplicates = float(body.get("duplicates", hooks.duplicates))
     hooks.shuffles = bool(body.get("shuffles", hooks.shuffles))
     if "events" in body:

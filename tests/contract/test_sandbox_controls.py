@@ -280,6 +280,22 @@ def test_webhooks_are_set_and_counted(api: Api) -> None:
     assert [one["subscriptionType"] for one in api.portal.webhooks.waiting] == ["contact.creation"]
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://x/", "http://", "http://x:y/", "nonsense", "http://bücher.example/", "https://x/"]
+)
+def test_webhooks_go_to_an_address_of_plain_http_only(api: Api, url: str) -> None:
+    assert api.ask("POST", "/_sandbox/webhooks", {"url": url}).status == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"probability": "often"}, {"count": True}, {"path": 7}, {"hang_s": None}, {"seen": 3}, {"kind": None}],
+)
+def test_a_fault_with_a_wrong_setting_is_refused_and_strikes_nobody(api: Api, wrong: Body) -> None:
+    assert api.ask("POST", "/_sandbox/faults", {"kind": "500"} | wrong).status == 400
+    assert api.ask("GET", CONTACTS).status == 200
+
+
 def test_faults_are_armed_listed_and_disarmed(api: Api) -> None:
     api.post("/_sandbox/faults", {"kind": "500", "path": "*/contacts", "count": None})
     struck = api.ask("GET", CONTACTS).status

@@ -1,5 +1,6 @@
 """Whatever arrives, the sandbox answers as HubSpot would: a result or a refusal, never a crash of its own."""
 
+from inspect import signature
 from typing import Any
 
 import orjson
@@ -8,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crmsync.sandbox import Lag, Options, Portal, Request, Response, seeded_portal
-from crmsync.sandbox.control import Controlled
+from crmsync.sandbox.changes.edits import Edits
+from crmsync.sandbox.control import EDITS, Controlled
 from crmsync.sandbox.endpoints.routes import ROUTES, Route
 
 PREFIXES = {
@@ -97,30 +99,64 @@ def test_every_endpoint_answers_anything(portal: Portal, data: st.DataObject) ->
         said.json()
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-@given(data=st.data())
-def test_the_controls_answer_anything(data: st.DataObject) -> None:
-    portal = seeded_portal(3, engagements=3, options=Options(limits=False))
-    path = data.draw(
-        st.sampled_from(
-            [
-                "budget",
-                "rules",
-                "stale",
-                "token",
-                "pace",
-                "faults",
-                "edits/human",
-                "edits/merge",
-                "edits/create",
-            ]
-        )
-    )
-    body = data.draw(BODIES.map(_bytes))
+CONTROLS = {
+    "apps": "id scopes oauth",
+    "budget": "eat others burst_limit daily_limit enforced retry_after",
+    "clock": "advance_s",
+    "faults": "kind path method nth probability count hang_s retry_after_s status body seed",
+    "lag": "base_ms tail_ms tail_share",
+    "pace": "stage_ms roll_up_ms deals_set_stage companies_set_stage rolls_up associations_roll_up",
+    "rules": "allow_backward required read_only bounds search_body_limit mixed_status",
+    "settle": "",
+    "stage": "id label place",
+    "stale": "ids kind",
+    "token": "revoke remove_scopes add_scopes",
+    "webhooks": "url secret events duplicates shuffles",
+}
+NEARLY = st.sampled_from([
+    101, "101", "102", "contacts", "companies", "500", "http://127.0.0.1:9/x", "Book a demo", "hs_email_open", -1, 0,
+    1.5, True, [101], ["101", 7], {"lifecyclestage": "lead"}, {"burst": 3}, {"country": 7}, [{"name": "email"}],
+    [{"name": "lifecyclestage", "value": "lead", "needs": ["email"]}], [{"name": "x", "least": 0, "most": "many"}],
+])  # fmt: skip
 
-    said = Controlled(portal).handle(Request("POST", f"/_sandbox/{path}", {}, body))
+
+def control_requests() -> st.SearchStrategy[tuple[str, bytes]]:
+    """A control or an edit, and a body with its settings, or with anything."""
+    settings_of = {name: words.split() for name, words in CONTROLS.items()}
+    for name in sorted(EDITS):
+        settings_of[f"edits/{name}"] = [
+            one for one in signature(getattr(Edits, name)).parameters if one != "self"
+        ]
+
+    def bodies(path: str) -> st.SearchStrategy[tuple[str, bytes]]:
+        nearly = st.fixed_dictionaries({}, optional=dict.fromkeys(settings_of[path], NEARLY | VALUES))
+        whole = st.fixed_dictionaries(dict.fromkeys(settings_of[path], NEARLY))
+        return st.tuples(st.just(path), (whole | nearly | VALUES).map(_bytes))
+
+    return st.sampled_from(sorted(settings_of)).flatmap(bodies)
+
+
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(told=control_requests())
+def test_whatever_a_control_is_told_the_portal_goes_on(told: tuple[str, bytes]) -> None:
+    path, body = told
+    portal = seeded_portal(3, engagements=3, options=Options(limits=False))
+    controlled = Controlled(portal)
+
+    said = controlled.handle(Request("POST", f"/_sandbox/{path}", {}, body))
 
     assert isinstance(said, Response)
     assert said.status < 500
+    controlled.handle(Request("DELETE", "/_sandbox/faults"))
+    controlled.handle(Request("POST", "/_sandbox/token", {}, b'{"restore": true}'))
+    controlled.handle(Request("POST", "/_sandbox/budget", {}, b'{"enforced": false}'))
+    for method, target in (("GET", "?limit=10&propertiesWithHistory=lifecyclestage"), ("POST", "/search")):
+        headers = {"authorization": f"Bearer {portal.token}"}
+        shown = portal.handle(Request(method, f"/crm/objects/2026-09/contacts{target}", headers))
+        assert isinstance(shown, Response)
+        assert shown.status in {200, 403}
+    looked = controlled.handle(Request("POST", "/_sandbox/settle"))
+    assert isinstance(looked, Response)
+    assert looked.status == 200

@@ -6,6 +6,7 @@ import hmac
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -24,6 +25,15 @@ SILENT_PROPERTIES = frozenset({"num_unique_conversion_events", "hs_lastmodifiedd
 
 Send = Callable[[str, bytes, dict[str, str]], int]
 """Address, body, headers -> the status of the answer; 0 when there was none within 5 s."""
+
+
+def is_address(url: str) -> bool:
+    """Whether a webhook can be sent there; the sandbox speaks plain HTTP only."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and url.isascii()
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ KINDS = (
 )  # fmt: skip
 
 LOCK_MS = 2_000
+_SETTINGS: dict[str, type | tuple[type, ...]] = {
+    "kind": str, "path": str, "method": str, "nth": int, "probability": (int, float), "count": (int, type(None)),
+    "hang_s": (int, float), "retry_after_s": (int, type(None)), "status": int, "body": str, "seed": int,
+}  # fmt: skip
 
 
 @dataclass
@@ -69,10 +73,14 @@ class Faults:
         """*Raises* ApiError for an unknown fault or setting."""
         if given.get("kind") not in KINDS:
             raise ApiError(400, f"unknown fault {given.get('kind')!r}; one of {', '.join(KINDS)}")
-        try:
-            rule = Rule(**given)
-        except TypeError as error:
-            raise ApiError(400, f"unknown setting of a fault: {error}") from error
+        for name, value in given.items():
+            if name not in _SETTINGS:
+                raise ApiError(
+                    400, f"unknown setting of a fault: {name[:40]!r}; one of {', '.join(_SETTINGS)}"
+                )
+            if isinstance(value, bool) or not isinstance(value, _SETTINGS[name]):
+                raise ApiError(400, f"{name} of a fault cannot be {value!r}"[:200])
+        rule = Rule(**given)
         self.rules.append(rule)
         return rule
 
