@@ -1,4 +1,4 @@
-# Build apart, so that the image carries no compiler, installer or cache. Sizes: docs/decisions/0013-image-size.md.
+# Build apart, so that the image carries no compiler, installer or cache. Sizes: docs/decisions/0014-image-size.md.
 FROM python:3.12-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends binutils=2.40-2 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
