@@ -502,6 +502,17 @@ def test_examples_are_judged_like_contacts() -> None:
     assert evaluation_json(two)["evidence"] == {"count": 0, "satisfied": False, "missing": []}
 
 
+def test_gates_inside_gates_cost_no_more_than_gates_side_by_side() -> None:
+    nested = "size: 1"
+    for depth in range(28):  # doubling with every gate, this would never end
+        nested = f"id: g{depth}, all: [{{{nested}}}]"
+
+    made = evaluate({"contact": {"size": "1"}}, stages=stages(f"{{mql: {{enter: {{{nested}}}}}}}"))
+
+    assert set(made.gates.values()) == {True}
+    assert len(made.gates) == 28
+
+
 def test_without_stages_there_are_scores_and_nobody_is_moved() -> None:
     scores_only = Evaluator(
         load('{definition: {id: s, version: "1"}, fit: {criteria: [{id: c, points: 5, when: {all: []}}]}}')

@@ -14,6 +14,8 @@ from crmsync.definition.needs import conditions_of
 from crmsync.definition.nouns import (
     ANY_SOURCES,
     ATTRIBUTES,
+    All,
+    AnyOf,
     Condition,
     Count,
     Counted,
@@ -22,6 +24,7 @@ from crmsync.definition.nouns import (
     EventKind,
     FactType,
     Gate,
+    Not,
     Recency,
     Test,
     walk,
@@ -157,11 +160,19 @@ def _gate_layers(definition: Definition) -> Iterator[tuple[Gate, ...]]:
     """Yield gates so that a gate inside another comes in an earlier layer."""
     depths: dict[int, list[Gate]] = {}
     for gate in definition.gates():
-        depths.setdefault(_gate_depth(gate.condition), []).append(gate)
+        depths.setdefault(_gates_deep(gate.condition), []).append(gate)
     for depth in sorted(depths):
         yield tuple(depths[depth])
 
 
-def _gate_depth(condition: Condition) -> int:
-    inner = [part for part in walk(condition) if isinstance(part, Gate)]
-    return 1 + max(_gate_depth(gate.condition) for gate in inner) if inner else 0
+def _gates_deep(condition: Condition) -> int:
+    """Return how many gates stand inside each other, at most."""
+    match condition:
+        case Gate(condition=part):
+            return 1 + _gates_deep(part)
+        case Not(part):
+            return _gates_deep(part)
+        case All(parts) | AnyOf(parts):
+            return max(map(_gates_deep, parts), default=0)
+        case _:
+            return 0
