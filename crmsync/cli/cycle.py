@@ -3,6 +3,7 @@
 import sys
 from dataclasses import asdict
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +14,14 @@ from crmsync.cli.output import console, json_option, print_json, table
 from crmsync.cli.progress import watched
 from crmsync.cli.session import Call, session
 from crmsync.cli.stopping import stoppable
-from crmsync.cycle.engine import Summary
 from crmsync.cycle.revert import REMAINS, Conflict
 from crmsync.cycle.revert_entries import KEPT, conflict_of
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.model import Entry, Plan, PlanId, PlanStatus, Result
 from crmsync.store.audit.reading import AuditFilter
+
+if TYPE_CHECKING:
+    from crmsync.cycle.engine import Summary
 
 _PARTLY = 4
 _LISTED = 20
@@ -47,13 +50,13 @@ def plan(call: Call, *, as_json: bool) -> None:
     with session(call) as app, stoppable(app):
         with watched(app), app.engine(writes=False) as engine:
             summary = engine.plan()
-        changes = list(chain.from_iterable(app.store.plans.changes(summary.plan.id))) if summary.plan else []
+        slices = app.store.plans.changes(summary.plan.id) if summary.plan else iter(())
         if as_json:
-            print_json(render.plan_document(summary, changes))
+            print_json(render.plan_document(summary, chain.from_iterable(slices)))
         else:
             render.print_summary(console(), summary, app.gateway.traffic().requests)
-            if changes:
-                plan_render.print_plan(console(), [changes])
+            if summary.plan:
+                plan_render.print_plan(console(), slices)
     sys.exit(_status(summary))
 
 
@@ -123,7 +126,7 @@ def _decide(call: Call, plan_id: str, status: PlanStatus, who: str, *, as_json: 
         click.echo(f"{decided.id} is {decided.status.value}.")
 
 
-def _report(app: App, summary: Summary, *, as_json: bool) -> None:
+def _report(app: App, summary: "Summary", *, as_json: bool) -> None:
     if as_json:
         print_json(render.summary_document(summary, app.gateway.traffic().requests))
     else:
@@ -131,14 +134,14 @@ def _report(app: App, summary: Summary, *, as_json: bool) -> None:
         plan_render.print_not_applied(console(), _not_applied(app, summary))
 
 
-def _not_applied(app: App, summary: Summary) -> list[Entry]:
+def _not_applied(app: App, summary: "Summary") -> list[Entry]:
     """Read what this run did not write, and why: a few of each, the trail has all."""
     missed = [kind for kind in (Result.ABANDONED, Result.FAILED) if summary.written.results[kind]]
     filters = [AuditFilter(run=summary.run, kind=f"change.{kind.value}") for kind in missed]
     return [entry for where in filters for entry in app.store.trail.entries(where, limit=_LISTED)]
 
 
-def _status(summary: Summary) -> int:
+def _status(summary: "Summary") -> int:
     if summary.status == "parked":
         return _PARKED
     results = summary.written.results
@@ -152,7 +155,7 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
     conflicts = _conflicts(app, found)
     if as_json:
         changes = chain.from_iterable(app.store.plans.changes(plan_id))
-        document = {**render.plan_row(found), "changes": [render.change_document(one) for one in changes]}
+        document = {**render.plan_row(found), "changes": map(render.change_document, changes)}
         if found.is_revert:
             document |= {"conflicts": [asdict(one) for one in conflicts], "remains": list(REMAINS)}
         print_json(document)

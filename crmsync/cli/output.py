@@ -1,7 +1,7 @@
 """How commands print: exactly one JSON document with --json, tables of at most 80 columns without."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -25,8 +25,13 @@ def console(*, stderr: bool = False, quiet: bool = False) -> Console:
 
 
 def print_json(document: object) -> None:
-    """Print one document on standard output."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=_plain).decode())
+    """Print one document on standard output. An iterator in a mapping becomes a list, item by item, however long."""
+    if isinstance(document, dict) and any(isinstance(one, Iterator) for one in document.values()):
+        for piece in _pieces(document):
+            click.echo(piece, nl=False)
+        click.echo()
+    else:
+        click.echo(_json(document))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -53,6 +58,34 @@ def _shown(one: str) -> str:
     if one.isprintable() or one == "\n":
         return one
     return " " if one.isspace() else "\ufffd"
+
+
+def _json(value: object, *, indent: int = 0) -> str:
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2, default=_plain).decode()
+    return text.replace("\n", "\n" + " " * indent)
+
+
+def _pieces(document: Mapping[str, object]) -> Iterator[str]:
+    opening = "{\n  "
+    for name, value in document.items():
+        yield f"{opening}{_json(name)}: "
+        if isinstance(value, Iterator):
+            yield from _listed(value)
+        else:
+            yield _json(value, indent=2)
+        opening = ",\n  "
+    yield "\n}"
+
+
+def _listed(items: Iterator[object]) -> Iterator[str]:
+    first = next(items, None)
+    if first is None:
+        yield "[]"
+        return
+    yield f"[\n    {_json(first, indent=4)}"
+    for item in items:
+        yield f",\n    {_json(item, indent=4)}"
+    yield "\n  ]"
 
 
 def _plain(value: object) -> object:

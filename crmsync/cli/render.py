@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from crmsync.cli.output import many, plain, table
-from crmsync.cycle.engine import Summary
 from crmsync.model import Change, Plan, Result
+
+if TYPE_CHECKING:
+    from crmsync.cycle.engine import Summary
 
 _SHOWN = 40  # changes a person is shown before "and so many more"
 
 
-def summary_document(summary: Summary, requests: int) -> dict[str, Any]:
+def summary_document(summary: "Summary", requests: int) -> dict[str, Any]:
     """Make the one object that `sync --json` prints."""
     results = summary.written.results
     return {
@@ -39,7 +41,7 @@ def summary_document(summary: Summary, requests: int) -> dict[str, Any]:
     }
 
 
-def pulled(summary: Summary) -> dict[str, int]:
+def pulled(summary: "Summary") -> dict[str, int]:
     """Count by kind, all forms together, contacts always."""
     counts = {"contacts": 0}
     for stream, count in summary.pulled.counts.items():
@@ -48,14 +50,14 @@ def pulled(summary: Summary) -> dict[str, int]:
     return counts
 
 
-def plan_document(summary: Summary, changes: Iterable[Change]) -> dict[str, Any]:
-    """Make the one object that `plan --json` prints."""
+def plan_document(summary: "Summary", changes: Iterable[Change]) -> dict[str, Any]:
+    """Make the one object that `plan --json` prints; its changes come one by one."""
     plan = summary.plan
     return {
         "run": summary.run,
         "plan": plan.id if plan else None,
         "as_of": plan.as_of.isoformat().replace("+00:00", "Z") if plan else None,
-        "changes": [change_document(change) for change in changes],
+        "changes": map(change_document, changes),
         "guard": {"parked": bool(plan and plan.reasons), "reasons": list(plan.reasons) if plan else []},
     }
 
@@ -85,7 +87,7 @@ def change_document(change: Change) -> dict[str, Any]:
     }
 
 
-def print_summary(out: Console, summary: Summary, requests: int) -> None:
+def print_summary(out: Console, summary: "Summary", requests: int) -> None:
     """Print what a run did, for people."""
     document = summary_document(summary, requests)
     changes, stages = document["changes"], document["stages"]
@@ -105,7 +107,7 @@ def print_summary(out: Console, summary: Summary, requests: int) -> None:
     print_parked(out, summary.plan)
 
 
-def _news(summary: Summary) -> str:
+def _news(summary: "Summary") -> str:
     news = ", ".join(_of_kind(kind, count) for kind, count in pulled(summary).items() if count)
     if not news:
         return "nothing new"
