@@ -286,6 +286,7 @@ def test_an_unreadable_entry_date_is_unknown_and_a_finding() -> None:
         pytest.param(
             '{"id": "1", "compny": {}}', "unknown key `compny`; did you mean `company`?", id="misspelt"
         ),
+        pytest.param('{"id": "1", "contact": {"a": "x", "a": "y"}}', "the key `a` stands twice", id="twice"),
         pytest.param('{"id": NaN}', "NaN is not JSON", id="NaN"),
         pytest.param('{"id": "\\ud800"}', "half a surrogate pair is not text", id="surrogate"),
         pytest.param('{"id": "1", "contact": ' + '{"a":' * 100_000, "nested too deep", id="deep"),

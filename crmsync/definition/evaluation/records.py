@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,7 +108,13 @@ def _refuse_misspelt(record: Mapping[str, Any]) -> None:
 def _json(line: bytes | str) -> Any:
     try:
         text = line.decode("utf-8-sig") if isinstance(line, bytes) else line
-        record = json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_no_constant)
+        record = json.loads(
+            text,
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_no_constant,
+            object_pairs_hook=_unique,
+        )
         if "\\ud" in text.lower():
             json.dumps(record, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -119,6 +126,16 @@ def _json(line: bytes | str) -> Any:
     except RecursionError as error:
         raise BadRecord("nested too deep") from error
     return record
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; of a key that stands twice, one value would be lost without a word."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        shown = twice[:40].encode("utf-8", "replace").decode()  # half a surrogate pair cannot be shown
+        raise BadRecord(f"the key `{shown}` stands twice")
+    return made
 
 
 def _no_constant(name: str) -> None:
