@@ -157,14 +157,14 @@ class StoreDesk:
             evaluation=told,
             why=card.why(definition, told),
             missing=card.missing(definition, told),
-            held=() if at else tuple(self._held(mirrored, told)),
+            held=() if at else tuple(self._held(view.id, told)),
         )
 
-    def _held(self, mirrored: Mirrored, told: Evaluation) -> Iterator[str]:
-        contact = mirrored.contact.id
+    def _held(self, contact: ContactId, told: Evaluation) -> Iterator[str]:
+        now = self.store.mirror.contact(contact)  # who set the stage is known of now alone
         reversals = self.store.trail.reversals([contact], told.definition).get(contact, ())
         plans = self.store.plans.of_contacts([contact])
-        return held(told, mirrored.stage_version, self.policy(), reversals, plans)
+        return held(told, now.stage_version if now else None, self.policy(), reversals, plans)
 
     def _outlined(
         self, contact: ContactId, at: datetime | None

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from crmsync.cycle.reconcile import Policy
-from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus
+from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus, Version
 from crmsync.store.audit.filtering import AuditFilter
 from tests.edge.web_desk import EMAIL, PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
@@ -102,6 +102,7 @@ def test_a_change_that_waits_or_is_held_back_says_why_before_anything_else(
     plan = plans.plans(status=PlanStatus.PARKED)[0].id
     waiting = next(one.contact for slice_ in plans.changes(plan) for one in slice_ if one.property == STAGE)
     observing = replace(scene.desk, policy=lambda: Policy(stages="observe"))
+    stage, at = scene.desk.outline(waiting).stage, scene.clock() - timedelta(days=1)  # type: ignore[union-attr]  # it is known
 
     shown = words(http.get(f"/contacts/{waiting}"))
     view = observing.contact(waiting)
@@ -110,6 +111,9 @@ def test_a_change_that_waits_or_is_held_back_says_why_before_anything_else(
     assert view is not None
     assert view.held[0] == "The stage is not changed: writes.lifecyclestage is observe."
     assert "is not changed" not in words(http.get(f"/contacts/{scene.contact}"))
+    by_a_person = Version(stage, at, "CRM_UI", "userId:1", is_person=True, is_ours=False)
+    scene.app.store.mirror.take(Intake(versions={waiting: by_a_person}))
+    assert f"a person set the stage on {at:%Y-%m-%d}" in words(http.get(f"/contacts/{waiting}"))
 
 
 def test_the_arithmetic_of_a_past_change_is_shown_with_its_entry(scene: Scene, http: httpx.Client) -> None:
