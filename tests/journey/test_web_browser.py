@@ -61,6 +61,7 @@ class Site:
             "search": "/contacts",
             "contact": f"/contacts/{self.scene.contact}",
             "contact then": f"/contacts/{self.scene.contact}?at=2026-10-20T12:00",
+            "contact that waits": f"/contacts/{next(iter(store.plans.changes(plan)))[0].contact}",
             "hostile contact": f"/contacts/{self.scene.hostile}",
             "plans": "/plans",
             "plan": f"/plans/{plan}",
@@ -119,8 +120,9 @@ def visiting(browser: Browser, site: Site) -> Iterator[Visitor]:
 
 
 NAMES = (
-    "overview", "search", "contact", "contact then", "hostile contact", "plans", "plan", "runs", "run", "audit",
-    "audit filtered", "audit, nothing found", "entry", "verification", "definition", "difference", "not here",
+    "overview", "search", "contact", "contact then", "contact that waits", "hostile contact", "plans", "plan", "runs",
+    "run", "audit", "audit filtered", "audit, nothing found", "entry", "verification", "definition",
+    "difference", "not here",
 )  # fmt: skip
 
 
