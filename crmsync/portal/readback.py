@@ -47,20 +47,21 @@ def _seen(intent: Intent, reading: Reading, histories: Histories) -> Seen:
     if snapshot is None:
         return Seen(intent, Fate.GONE)
     versions = histories.get(name, {}).get(contact, ())
-    fate = _by_history(intent, snapshot, versions) if versions else _by_value(intent, snapshot)
-    return Seen(intent, fate, ContactId(snapshot.id), snapshot.properties.get(name))
+    into = ContactId(snapshot.id)
+    if versions:  # read after the value, so its newest version is what the portal shows
+        return Seen(intent, _by_history(intent, into, versions), into, versions[0].value or None)
+    return Seen(intent, _by_value(intent, snapshot), into, snapshot.properties.get(name))
 
 
-def _by_history(intent: Intent, snapshot: Snapshot, versions: Sequence[Version]) -> Fate:
+def _by_history(intent: Intent, contact: ContactId, versions: Sequence[Version]) -> Fate:
     """Ours is the value we sent, with our own app as its source: of the current run of values, or since the intent."""
-    change, shown = intent.change, snapshot.properties.get(intent.change.property)
+    change, newest = intent.change, versions[0]
     if _arrived(intent, versions):
         return Fate.ARRIVED
-    if snapshot.id != change.contact:
+    if contact != change.contact:
         return Fate.UNTOLD  # what the one that was merged away showed may not have come along
-    newest = versions[0]
     set_again = newest.is_person and newest.at > intent.at
-    if means_the_same(change.property, shown, change.before) and not set_again:
+    if means_the_same(change.property, newest.value, change.before) and not set_again:
         return Fate.AS_BEFORE
     return Fate.OVERTAKEN
 

@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
 from crmsync.errors import LeaseLost, RateLimited, Unauthorized, Unavailable
-from crmsync.model import STAGE, ContactId, Outcome, Own, Result
+from crmsync.model import STAGE, ContactId, Outcome, Own, Result, Version
 from crmsync.sandbox import Request
 from crmsync.sandbox.control import Controlled
 from tests.served import VERSIONS, Served, a_change, an_intent, served
@@ -378,6 +378,26 @@ def test_g4_a_person_who_answers_to_a_write_whose_answer_was_lost_is_not_overwri
 
     assert outcome.result is Result.APPLIED
     assert both.sees(contact, STAGE) == choice
+
+
+def test_g4_a_change_between_reading_the_values_and_their_histories_is_not_overwritten(
+    both: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (contact,) = contacts(both, 1)
+    both.update(a_change(contact, Own.GRADE, "A1"))  # our own app is known from here on
+    both.sandbox.arm("502", path=BATCH)
+    history = both.gateway._versions.history
+
+    def somebody_is_faster(name: str, ids: Sequence[ContactId]) -> Mapping[ContactId, tuple[Version, ...]]:
+        both.sandbox.edits.workflow(contact, {STAGE: "opportunity"})
+        return history(name, ids)
+
+    monkeypatch.setattr(both.gateway._versions, "history", somebody_is_faster)
+
+    outcome = the(both.update(a_change(contact, STAGE, "lead", before="subscriber")))
+
+    assert (outcome.result, outcome.shown) == (Result.OPEN, "opportunity")
+    assert both.sees(contact, STAGE) == "opportunity"
 
 
 @pytest.mark.parametrize("fault", [*BEFORE_THE_EFFECT, *AFTER_THE_EFFECT])
