@@ -10,8 +10,21 @@ from crmsync.cycle.record import Trail, intend
 from crmsync.cycle.settle import settle_open
 from crmsync.cycle.streams import Streams
 from crmsync.cycle.watching import WRITE
-from crmsync.cycle.write import Sink, Written, write
-from crmsync.model import ContactId, DefinitionRef, Draft, Outcome, Plan, PlanStatus, Result, RunId
+from crmsync.cycle.write import Sink, Written, abandoned, settled, write
+from crmsync.model import (
+    STAGE,
+    ContactId,
+    DefinitionRef,
+    Draft,
+    Intent,
+    Outcome,
+    Plan,
+    PlanStatus,
+    Result,
+    RunId,
+)
+
+CHOSEN_SINCE = "a person has chosen the stage since the plan was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +72,29 @@ class Applier:
             ready = [change for change in changes if change.contact not in self.waiting]
             intents = intend(self.trail, ready, run=self.run, definition=plan.definition, at=at)
             self.written.intended += len(intents)
-            self._note(write(self.sink, self.trail, intents, self.run))
+            self._note(self._write(plan, intents))
             watcher.advance(WRITE, len(changes))
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
         results = {result.value: n - before[result] for result, n in sorted(self.written.results.items())}
         self._tell("run.finished", plan, results)
+
+    def _write(self, plan: Plan, intents: Sequence[Intent]) -> list[Outcome]:
+        """Leave out the stages that a person has chosen since the plan was made, whatever they show now."""
+        chosen = [] if plan.run == self.run else self._chosen_since(plan, intents)
+        left_out = [abandoned(one, CHOSEN_SINCE) for one in chosen]
+        fitting = [one for one in intents if one not in chosen]
+        return settled(self.trail, self.run, left_out) + write(self.sink, self.trail, fitting, self.run)
+
+    def _chosen_since(self, plan: Plan, intents: Sequence[Intent]) -> list[Intent]:
+        """Ask who set these stages: an older plan may meet a stage that was set elsewhere and set back on purpose."""
+        moves = [one for one in intents if one.change.property == STAGE]
+        ids = list(dict.fromkeys(one.change.contact for one in moves))
+        versions = self.streams.portal.history(STAGE, ids) if ids else {}
+        return [
+            one
+            for one in moves
+            if any(v.is_person and v.at > plan.as_of for v in versions.get(one.change.contact, ()))
+        ]
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         """Count them; who was other than the mirror had it is read again, else the same would be tried again."""

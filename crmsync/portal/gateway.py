@@ -8,6 +8,7 @@ import requests
 
 from crmsync.errors import PortalError
 from crmsync.model import (
+    STAGE,
     Association,
     ContactId,
     Form,
@@ -158,11 +159,19 @@ class Gateway:
         return self._read_back.look_back(intents)
 
     def update(self, intents: Sequence[Intent]) -> Iterator[Outcome]:
-        """Send them, see `Sink.update`; after the first write, look once at whom HubSpot names as its source."""
+        """
+        Send them, see `Sink.update`; after the first write, look once at whom HubSpot names as its source.
+
+        Not of a stage: another app could have written the same at the same moment, and would be taken for us.
+        """
         began = self.now() - _CLOCK_NOISE if intents else None
         for outcome in self._writer.update(intents):
             yield outcome
-            if began is not None and outcome.result is Result.APPLIED:
+            if (
+                began is not None
+                and outcome.result is Result.APPLIED
+                and outcome.intent.change.property != STAGE
+            ):
                 self._learn_app_id(outcome, began)
 
     def _learn_app_id(self, outcome: Outcome, began: datetime) -> None:

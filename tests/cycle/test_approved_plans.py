@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from crmsync.cycle.apply import CHOSEN_SINCE
 from crmsync.cycle.guard import Limits
 from crmsync.errors import OperatorError
 from crmsync.model import STAGE, ContactId, Kind, Plan, PlanId, PlanStatus, Result
@@ -45,9 +46,43 @@ def test_a_stage_that_a_person_set_since_is_not_overwritten(careful: World, appr
 
     assert careful.portal.shows("101", STAGE) == "customer"
     assert careful.portal.shows("102", STAGE) == MQL
-    assert _problems(careful, "101") == {"the portal shows another value than the decision saw"}
+    assert _problems(careful, "101") == {CHOSEN_SINCE}
     assert summary.written.results[Result.ABANDONED] == 1
     assert _status(careful, approved) is PlanStatus.APPLIED
+
+
+def test_g4_a_person_who_set_the_stage_back_behind_a_half_applied_plan_is_not_overwritten(
+    world: World,
+) -> None:
+    for one in range(101, 251):
+        world.portal.put(a_contact(str(one), "lead", jobtitle="VP Sales"))
+        world.portal.put(a_meeting(f"9{one}", str(one)))
+    plan = world.with_(limits=CAREFUL).sync().plan
+    assert plan is not None
+    world.store.plans.decide(plan.id, PlanStatus.APPROVED, "anna")
+    asked = iter([False, True])
+    with pytest.raises(StopIteration):  # the process ends after the first hundred
+        world.with_(should_stop=lambda: next(asked)).sync()
+    assert world.portal.shows("101", STAGE) == MQL
+    world.portal.edit("101", STAGE, "lead")
+
+    world.sync()
+
+    assert world.portal.shows("101", STAGE) == "lead"
+    assert world.portal.shows("250", STAGE) == MQL
+
+
+def test_g4_a_person_who_chose_the_same_stage_again_is_not_overwritten(
+    careful: World, approved: Plan
+) -> None:
+    careful.portal.edit("101", STAGE, "salesqualifiedlead")
+    careful.portal.edit("101", STAGE, "lead")
+
+    careful.sync()
+
+    assert careful.portal.shows("101", STAGE) == "lead"
+    assert _problems(careful, "101") == {CHOSEN_SINCE}
+    assert careful.portal.shows("102", STAGE) == MQL
 
 
 def test_what_was_abandoned_is_planned_again_from_what_the_portal_shows(

@@ -17,7 +17,7 @@ from crmsync.model import ENGAGEMENTS, STAGE, ContactId, Intent, Kind, Own, Resu
 from crmsync.portal.config import PortalConfig
 from crmsync.portal.gateway import Gateway, connect
 from crmsync.sandbox import Portal, seeded_portal
-from crmsync.sandbox.portal import Options
+from crmsync.sandbox.portal import APP_ID, Options
 from tests.inprocess import BASE_URL, FakeTime, PortalAdapter
 from tests.served import a_change, an_intent
 
@@ -82,6 +82,7 @@ class Rig:
             burst_per_10s=100_000,
             search_per_s=1_000,
             patience_s=5.0,
+            app_id=APP_ID,
         )
         return connect(
             config,
@@ -126,6 +127,10 @@ def history(gateway: Gateway) -> None:
     assert set(gateway.history(STAGE, [ContactId(one) for one in RIG.contacts])) <= set(RIG.contacts)
 
 
+def look_back(gateway: Gateway) -> None:
+    gateway.look_back(some_intents())
+
+
 def forms(gateway: Gateway) -> None:
     for form in gateway.forms():
         gateway.submissions(form, None)
@@ -154,6 +159,7 @@ CALLS = [
     (batch_read, "/objects/"),
     (associations, "/associations/"),
     (history, "/batch/read"),
+    (look_back, "/batch/read"),
     (forms, "/forms"),
     (check_up, "/"),
     (set_up, "/properties/"),
