@@ -330,6 +330,7 @@ def test_g2_a_move_backward_that_the_portal_ignores_has_failed(world: World) -> 
 
 
 def test_g4_the_history_tells_who_was_last(world: World) -> None:
+    learnt(world)
     contact = world.contact(lifecyclestage="subscriber")
     list(world.portal.update([intent(contact, STAGE, "lead", "subscriber")]))
     world.passes()
