@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from crmsync.model import STAGE
+from tests.journey import recompute
 from tests.journey.command import environment_of
 from tests.journey.scene import Scene, assert_fits_80_columns, scene
 
@@ -162,45 +164,46 @@ def test_a_reader_who_leaves_early_is_no_bug(told: Scene) -> None:
 # --- recomputing
 
 
-def test_a_score_can_be_recomputed_from_its_entry_alone(told: Scene) -> None:
-    intents = told.export("--kind", "change.intended", "--property", "crmsync_engagement")
+@pytest.mark.parametrize(
+    ("name", "recomputed"),
+    [
+        ("crmsync_engagement", recompute.engagement),
+        ("crmsync_fit", lambda told, as_of: recompute.score(told["fit"], as_of)),
+    ],
+)
+def test_a_score_can_be_recomputed_from_its_entry_alone(
+    told: Scene, name: str, recomputed: Callable[[Mapping[str, Any], datetime], float]
+) -> None:
+    intents = told.export("--kind", "change.intended", "--property", name)
 
-    recomputed = {one["id"]: _engagement(one["reason"]) for one in intents}
+    scores = {one["id"]: recomputed(one["reason"], _as_of(one)) for one in intents}
 
-    assert len(recomputed) > 20
-    assert recomputed == pytest.approx({one["id"]: one["reason"]["score"] for one in intents}, abs=1e-5)
-    assert any(recomputed.values())
-
-
-def _engagement(reason: Mapping[str, Any]) -> float:
-    subtotals = [
-        _limited(sum(_points(one) for one in group["criteria"]), group["range"])
-        for group in reason["groups"].values()
-    ]
-    return _limited(sum(subtotals), reason["engagement"]["range"])
+    assert len(scores) > 20
+    assert scores == pytest.approx({one["id"]: one["reason"]["score"] for one in intents}, abs=1e-4)
+    assert scores == pytest.approx({one["id"]: float(one["after"]) for one in intents}, abs=0.5001)
+    assert any(scores.values())
 
 
-def _points(criterion: Mapping[str, Any]) -> float:
-    """Work out a criterion from the events and truths in the entry, as section 6 of the language says."""
-    if criterion.get("when", {}).get("truth", True) is not True:
-        return 0.0
-    if criterion["kind"] == "recency":
-        half_life = criterion["half_life"]
-        points = sum(
-            criterion["points_per_event"]
-            * one["count"]
-            * (0.5 ** (one["age_days"] / float(half_life.removesuffix("d"))) if half_life else 1.0)
-            for one in criterion["events"]
+def test_a_stage_can_be_recomputed_from_its_entry_alone(told: Scene) -> None:
+    intents = told.export("--kind", "change.intended", "--property", STAGE)
+
+    tested = 0
+    for one in intents:
+        evaluation, as_of = one["reason"]["evaluation"], _as_of(one)
+        assert recompute.score(evaluation["fit"], as_of) == pytest.approx(
+            evaluation["fit"]["value"], abs=1e-4
         )
-        cap = criterion["cap"]
-        return float(points if cap is None else max(-cap, min(cap, points)))
-    if criterion["truth"] is True:
-        return float(criterion["points_if_true"])
-    return float(criterion.get("points_if_false", 0.0)) if criterion["truth"] is False else 0.0
+        engagement = recompute.engagement(evaluation, as_of)
+        assert engagement == pytest.approx(evaluation["engagement"]["value"], abs=1e-4)
+        for test in recompute.tests_of(evaluation):
+            assert recompute.truth(test) is test["truth"], (one["seq"], test)
+            tested += 1
+    assert len(intents) > 5
+    assert tested > 100
 
 
-def _limited(value: float, limits: list[float] | None) -> float:
-    return value if limits is None else float(max(limits[0], min(limits[1], value)))
+def _as_of(entry: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(entry["reason"]["as_of"])
 
 
 # --- verify
