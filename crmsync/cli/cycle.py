@@ -14,14 +14,13 @@ from crmsync.cli.output import console, json_option, print_json, table
 from crmsync.cli.progress import watched
 from crmsync.cli.session import Call, session
 from crmsync.cli.stopping import stoppable
-from crmsync.cycle.revert import REMAINS, Conflict
-from crmsync.cycle.revert_entries import KEPT, conflict_of
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.model import Entry, Plan, PlanId, PlanStatus, Result
 from crmsync.store.audit.reading import AuditFilter
 
 if TYPE_CHECKING:
     from crmsync.cycle.engine import Summary
+    from crmsync.cycle.revert import Conflict
 
 _PARTLY = 4
 _LISTED = 20
@@ -157,6 +156,8 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
         changes = chain.from_iterable(app.store.plans.changes(plan_id))
         document = {**render.plan_row(found), "changes": map(render.change_document, changes)}
         if found.is_revert:
+            from crmsync.cycle.revert import REMAINS
+
             document |= {"conflicts": [asdict(one) for one in conflicts], "remains": list(REMAINS)}
         print_json(document)
         return
@@ -169,10 +170,12 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
         plan_render.print_remains(out)
 
 
-def _conflicts(app: App, plan: Plan) -> tuple[Conflict, ...]:
+def _conflicts(app: App, plan: Plan) -> tuple["Conflict", ...]:
     """Read from the trail what a revert leaves as it is, in plan order."""
     if not plan.is_revert:
         return ()
+    from crmsync.cycle.revert_entries import KEPT, conflict_of
+
     where = AuditFilter(run=plan.run, kind=KEPT)
     return tuple(conflict_of(one) for one in reversed(app.store.trail.entries(where, limit=_CONFLICTS_READ)))
 

@@ -2,14 +2,16 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from crmsync.cli.output import many, plain, table
-from crmsync.cycle.revert import REMAINS, Conflict
-from crmsync.cycle.revert_entries import KEPT
 from crmsync.insight.plan_view import Affected, Group, Move, PlanView, plan_view
 from crmsync.model import Change, Entry, Own, RunId
+
+if TYPE_CHECKING:
+    from crmsync.cycle.revert import Conflict
 
 _WIDTH = 80
 _NAME_WIDTH = 20
@@ -38,7 +40,7 @@ def print_not_applied(out: Console, entries: Sequence[Entry]) -> None:
     out.print(f"All of them: crmsync audit list --run {run}   They are planned again: crmsync sync")
 
 
-def print_conflicts(out: Console, conflicts: Sequence[Conflict], run: RunId) -> None:
+def print_conflicts(out: Console, conflicts: Sequence["Conflict"], run: RunId) -> None:
     """Print what a revert leaves as it is, and why."""
     if not conflicts:
         return
@@ -47,11 +49,15 @@ def print_conflicts(out: Console, conflicts: Sequence[Conflict], run: RunId) -> 
     rows = [(one.contact, one.property, one.seq, one.why) for one in conflicts[:_CONFLICTS_SHOWN]]
     out.print(table("", ("contact", "property", "entry", "why"), rows))
     if len(conflicts) > _CONFLICTS_SHOWN:
+        from crmsync.cycle.revert_entries import KEPT
+
         out.print(f"All of them: crmsync audit list --run {run} --kind {KEPT} --limit {len(conflicts)}")
 
 
 def print_remains(out: Console) -> None:
     out.print("\nWhat a revert cannot undo:")
+    from crmsync.cycle.revert import REMAINS
+
     for sentence in REMAINS:
         out.print(plain(f"- {sentence}"))
 

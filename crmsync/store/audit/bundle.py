@@ -9,7 +9,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from crmsync.definition.load import content_of
 from crmsync.errors import StoreError, VerificationError
 from crmsync.store import tables as t
 from crmsync.store.audit import export, standalone
@@ -100,7 +99,7 @@ def _check_files(path: Path) -> None:
             text = bundle.read(name) if name.endswith(".yaml") else None
             if text is None or f"{name.removesuffix('.yaml')}.json" not in bundle.namelist():
                 continue
-            if content_of(text) != bundle.read(f"{name.removesuffix('.yaml')}.json"):
+            if _content_of(text) != bundle.read(f"{name.removesuffix('.yaml')}.json"):
                 raise VerificationError(f"{name} was changed: its content is another.")
 
 
@@ -120,7 +119,7 @@ def _write(
     bundle.writestr("salts.json", json.dumps(salts, sort_keys=True))
     for row in definitions:
         bundle.writestr(f"definitions/{row['sha256']}.yaml", row["text"])
-        content = content_of(row["text"].encode())
+        content = _content_of(row["text"].encode())
         if content is not None and sha256(content).hexdigest() == row["sha256"]:
             bundle.writestr(f"definitions/{row['sha256']}.json", content)
     for checkpoint in checkpoints:
@@ -137,3 +136,9 @@ def _write(
 def _salts(database: Database) -> dict[str, str]:
     with database.read() as conn:
         return {row.contact: bytes(row.salt).hex() for row in conn.execute(sa.select(t.salts))}
+
+
+def _content_of(text: bytes) -> bytes | None:
+    from crmsync.definition.load import content_of  # every command imports the store, few make a bundle
+
+    return content_of(text)
