@@ -55,8 +55,8 @@ def sentences(changes: dict[str, Any], base: dict[str, Any] | None = None) -> li
         (
             {"fit/criteria/1/rows": [{"less_than": 20, "points": 5}]},
             (
-                "criterion fit.size: rows: employees is less than 20: 0; anything else that is known: +30"
-                " -> employees is less than 20: +5"
+                "criterion fit.size: rows: employees: 0 if it is less than 20; +30 if it is anything else"
+                " -> employees: +5 if it is less than 20"
             ),
         ),
         ({"fit/tiers": {"A": 65, "B": 30}}, "fit: tier A: from 60 -> from 65"),
@@ -121,7 +121,7 @@ def test_a_criterion_that_is_gone() -> None:
     kept = SOUND["fit"]["criteria"][:1]
 
     assert sentences({"fit/criteria": kept}) == [
-        "criterion fit.size is gone: employees is less than 20: 0; anything else that is known: +30"
+        "criterion fit.size is gone: employees: 0 if it is less than 20; +30 if it is anything else"
     ]
 
 
@@ -131,7 +131,7 @@ def test_a_condition_that_asks_more_or_less() -> None:
     assert sentences({f"{MQL}/enter/all": gates[:2]}) == [
         "MQL enter no longer asks: industry is known [g.data]"
     ]
-    assert sentences({f"{MQL}/enter/all": [*gates, {"need": True}]}) == ["MQL enter also asks: need is true"]
+    assert sentences({f"{MQL}/enter/all": [*gates, {"need": True}]}) == ["MQL enter also asks: need is yes"]
 
 
 def test_an_overridden_number_of_a_campaign() -> None:

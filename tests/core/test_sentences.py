@@ -41,21 +41,22 @@ def said(condition: dict[str, Any], changes: dict[str, Any] | None = None) -> st
     ({"industry": {"starts_with": "Soft", "is_not": "Softball"}},
      "industry starts with “Soft”, and industry is not Softball"),
     ({"employees": {"less_than": 1000}}, "employees is less than 1,000"),
-    ({"need": True}, "need is true"),
+    ({"need": True}, "need is yes"),
     ({"deals": {"at_least": 1}}, "the number of open deals is at least 1"),
     ({"event.demo": {}}, "there was a demo at any time"),
     ({"event.ebook": {"within": "7d"}}, "there was an ebook in the last 7 days"),
     ({"event.ebook": {"within": "1d", "at_least": 5}},
-     "there were at least 5 \N{MULTIPLICATION SIGN} ebook in the last 1 day"),
+     "there were at least 5 \N{MULTIPLICATION SIGN} ebook in the last day"),
+    ({"event.any": {"within": "2w", "at_least": 2}}, "there were at least 2 events of any kind in the last 2 weeks"),
     ({"event.any": {"within": "2w", "is": 0}}, "there was no event of any kind in the last 2 weeks"),
-    ({"evidence": "satisfied"}, "at least 1 of the 1 facts in evidence are known"),
+    ({"evidence": "satisfied"}, "the evidence is complete (need)"),
     ({"not": {"tier": "A"}}, "it is not so that fit is A"),
     ({"any": [{"tier": "A"}, {"all": [{"need": True}, {"event.demo": {}}]}]},
-     "fit is A, or (need is true, and there was a demo at any time)"),
+     "fit is A, or (need is yes, and there was a demo at any time)"),
     ({"stage": "marketingqualifiedlead"}, "the stage is MQL"),
     ({"disqualified": False}, "the contact is not disqualified"),
     ({"days_in_stage": {"at_least": 30}}, "the number of days in the stage is at least 30"),
-    ({"points.eng.demo": {"at_least": 5}}, "the points of eng.demo is at least 5"),
+    ({"points.eng.demo": {"at_least": 5}}, "the score of eng.demo is at least 5"),
 ])  # fmt: skip
 def test_a_condition_is_a_clause(condition: dict[str, Any], sentence: str) -> None:
     assert said(condition) == sentence
@@ -75,9 +76,9 @@ def test_a_date_is_told_by_its_age(test: dict[str, str], sentence: str) -> None:
 @pytest.mark.parametrize(
     ("test", "sentence"),
     [
-        (["x", "y"], "likes has x or y"),
-        ({"not_in": ["x", "y"]}, "likes has none of x and y"),
-        ({"contains": "x"}, "likes has x"),
+        (["x", "y"], "likes includes x or y"),
+        ({"not_in": ["x", "y"]}, "likes includes none of x and y"),
+        ({"contains": "x"}, "likes includes x"),
     ],
 )
 def test_a_list_has_things(test: Any, sentence: str) -> None:
@@ -126,8 +127,13 @@ def test_lists_of_names() -> None:
     "no budget (the time is not right): comes back after 180 days",
     "Business time is Monday to Friday, 08:30 to 17:00 (Europe/Copenhagen), but for",
     "From 2027-01-05 to 2027-03-30, when utm campaign is nordic-fintech-q1",
-    "one visit and an e-book is not an MQL.",
+    "One visit and an e-book is not an MQL.",
     "each demo request in the last 90 days, worth half every 45 days",
+    "employees: -20 if it is less than 20; +30 if it is less than 1,000; +10 if it is anything else [fit.size]",
+    "Void: anna@acme.example signed for marketing on 2026-11-24, and the content has changed since.",
+    "a call where disposition is connected, and the duration in seconds is at least 60",
+    "opted out (yes or no): contact.hs_email_optout",
+    "Track revisit-later when the outcome is recycled.",
     "email open: each increase of hs_email_open",
 ])  # fmt: skip
 def test_the_example_of_the_language_reads_well(sentence: str) -> None:

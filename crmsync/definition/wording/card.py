@@ -24,6 +24,7 @@ from crmsync.definition.nouns import (
 from crmsync.definition.text import EPOCH, fold, read_date
 from crmsync.definition.wording.told import condition_of, is_about_scores, leaves, told
 from crmsync.definition.wording.words import (
+    CLASSES,
     TIMES,
     article,
     both,
@@ -123,7 +124,7 @@ def _handed_back(definition: Definition, evaluation: Evaluation) -> Iterator[str
     given = _fact(evaluation, definition.recycle.reason) if definition.recycle else None
     for reason in definition.recycle.reasons if definition.recycle else ():
         if isinstance(given, str) and fold(given) == fold(reason.text):
-            yield f"the reason sales gave: {spaced(reason.text)} ({reason.kind})"
+            yield f"the reason sales gave: {spaced(reason.text)} ({CLASSES[reason.kind]})"
             yield f"nothing moves it up {_until(definition, evaluation)}"
 
 

@@ -28,12 +28,14 @@ from crmsync.definition.nouns import (
 from crmsync.definition.signing import signature_status
 from crmsync.definition.wording.lines import Block, Line, Points, Section, line_text, points_text
 from crmsync.definition.wording.words import (
+    CLASSES,
     article,
     both,
     count_phrase,
     counted,
     either,
     event_label,
+    lately,
     number,
     phrase,
     signed,
@@ -46,10 +48,11 @@ from crmsync.definition.wording.words import (
 )
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_CLASSES = {
-    "fit": "it does not fit",
-    "data": "its facts are wrong or missing",
-    "timing": "the time is not right",
+_TYPES = {
+    FactType.NUMBER: "a number",
+    FactType.DATE: "a date",
+    FactType.BOOL: "yes or no",
+    FactType.LIST: "a list",
 }
 _TOUCHES = {"calls": "call", "emails": "e-mail", "meetings": "meeting", "notes": "note", "tasks": "task"}
 
@@ -101,7 +104,9 @@ def _agreement(definition: Definition) -> Iterator[Line]:
     for held in status.signed:
         yield Line(f"Signed for {held.role} by {held.who}{on(held.at)}.")
     for void in status.void:
-        yield Line(f"Void: {void.role}, {void.who}{on(void.at)}, signed another content.")
+        yield Line(
+            f"Void: {void.who} signed for {void.role}{on(void.at)}, and the content has changed since."
+        )
     for role in status.missing:
         yield Line(f"Not signed for {role}.")
 
@@ -172,7 +177,7 @@ def _vetoes(definition: Definition) -> Iterator[Line]:
     for veto in definition.disqualify:
         why = f": {veto.why}" if veto.why else ""
         yield Line(
-            f"When {phrase(veto.when, definition)} ({_CLASSES[veto.kind]}){why}", note=veto.id, tail="."
+            f"When {phrase(veto.when, definition)} ({CLASSES[veto.kind]}){why}", note=veto.id, tail="."
         )
 
 
@@ -181,8 +186,9 @@ def _evidence(definition: Definition) -> Iterator[Line]:
     if rule is None:
         return
     among = f", among them {both(map(spaced, rule.must_include))}" if rule.must_include else ""
+    is_all = rule.require == len(rule.items)
     yield Line(
-        f"At least {rule.require} of these {len(rule.items)}{among}:",
+        "All of these:" if is_all else f"At least {rule.require} of these {len(rule.items)}{among}:",
         tuple(Line(f"{spaced(item.name)}: {phrase(item.condition, definition)}") for item in rule.items),
     )
 
@@ -233,7 +239,7 @@ def worth(criterion: Criterion, definition: Definition) -> str:
     match criterion:
         case Recency():
             text = f"each {either(map(event_label, criterion.events))}"
-            text += f" in the last {span(criterion.within)}" if criterion.within else ""
+            text += f" {lately(criterion.within)}" if criterion.within else ""
             text += f", worth half every {span(criterion.half_life)}" if criterion.half_life else ""
             text += f", together at most {number(criterion.cap)}" if criterion.cap is not None else ""
         case Counted():
@@ -242,13 +248,13 @@ def worth(criterion: Criterion, definition: Definition) -> str:
             otherwise = f"; if not, {signed(criterion.else_points)}" if criterion.else_points else ""
             return phrase(criterion.when, definition) + otherwise
         case Table():
-            rows = (f"{_row(row.tests)}: {signed(row.points)}" for row in criterion.rows)
-            text = f"{spaced(criterion.fact)} " + "; ".join(rows)
+            rows = (f"{signed(row.points)} if it {_row(row.tests)}" for row in criterion.rows)
+            text = f"{spaced(criterion.fact)}: {'; '.join(rows)}"
     return f"{text}; only when {phrase(criterion.when, definition)}" if criterion.when else text
 
 
 def _row(tests: Sequence[Test]) -> str:
-    return tests_phrase(tests) if tests else "anything else that is known"
+    return tests_phrase(tests) if tests else "is anything else"
 
 
 def _bands(bands: Sequence[Band], below: str) -> str:
@@ -270,7 +276,7 @@ def _recycle(definition: Definition) -> Iterator[Line]:
         f"Sales gives the reason in “{spaced(recycle.reason)}”; until then nothing moves the contact up:",
         tuple(
             Line(
-                f"{spaced(reason.text)} ({_CLASSES[reason.kind]}): "
+                f"{spaced(reason.text)} ({CLASSES[reason.kind]}): "
                 + (
                     f"comes back after {span(reason.revisit)}"
                     if reason.revisit
@@ -336,8 +342,7 @@ def _campaign(campaign: Campaign, definition: Definition) -> Line:
 
 def _tracks(definition: Definition) -> Iterator[Line]:
     for index, track in enumerate(definition.tracks):
-        lead = f"{'Else ' if index else ''}{track.id}, when"
-        yield clause(lead[:1].upper() + lead[1:] if index == 0 else lead, track.when, definition)
+        yield clause(f"{'Else track' if index else 'Track'} {track.id} when", track.when, definition)
 
 
 def example_line(example: Example) -> Line:
@@ -352,8 +357,10 @@ def example_line(example: Example) -> Line:
     ]
     got += [f"{name} {tests_phrase(tests)}" for name, tests in example.scores.items()]
     got += [f"{gate}: {_value(truth)}" for gate, truth in example.gates.items()]
+    name = f"{example.name[:1].upper()}{example.name[1:]}"
     return Line(
-        f"{example.name}.", (Line(f"Given {'; '.join(given) or 'nothing'}."), Line(f"Then {both(got)}."))
+        f"{name}.",
+        (Line(f"Given {'; '.join(given) or 'nothing'}."), Line(f"Then {both(got)}.")),
     )
 
 
@@ -382,7 +389,7 @@ def _glossary(definition: Definition) -> Iterator[Line]:
 
 
 def _fact(fact: Fact) -> str:
-    kind = "" if fact.type is FactType.TEXT else f" ({fact.type})"
+    kind = f" ({_TYPES[fact.type]})" if fact.type in _TYPES else ""
     mapped = f", translated: {_map(fact)}" if fact.map is not None else ""
     return f"{spaced(fact.name)}{kind}: {', else '.join(map(str, fact.paths))}{mapped}"
 

@@ -45,6 +45,13 @@ _SOURCES: Mapping[str, str] = MappingProxyType(
         "date": "each new date in",
     }
 )
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "fit": "it does not fit",
+        "data": "its facts are wrong or missing",
+        "timing": "the time is not right",
+    }
+)
 _NUMBERS: Mapping[Operator, str] = MappingProxyType(
     {
         Operator.AT_LEAST: "at least",
@@ -125,6 +132,11 @@ def span(duration: Duration) -> str:
     return counted(int(match[1]), _UNITS[match[2]])
 
 
+def lately(duration: Duration) -> str:
+    """Return `in the last 90 days`, `in the last day`."""
+    return f"in the last {span(duration).removeprefix('1 ')}"
+
+
 def counted(count: float, noun: str) -> str:
     return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
 
@@ -179,9 +191,8 @@ def _part(condition: Condition, definition: Definition) -> str:
 
 def count_phrase(count: Count) -> str:
     """Return e.g. `a demo request in the last 7 days`, `no meeting held at any time`."""
-    what = either(event_label(name) for name in count.events)
-    when = f"in the last {span(count.within)}" if count.within else "at any time"
-    return " and ".join(f"{_times(test, what)} {when}" for test in count.tests)
+    when = lately(count.within) if count.within else "at any time"
+    return " and ".join(f"{_times(test, count.events)} {when}" for test in count.tests)
 
 
 def _was(count: Count) -> str:
@@ -193,18 +204,20 @@ def tests_phrase(tests: Sequence[Test]) -> str:
     return " and ".join(_predicate(test) for test in tests)
 
 
-def _times(test: Test, what: str) -> str:
+def _times(test: Test, events: Sequence[str]) -> str:
+    what = either(event_label(name) for name in events)
+    many = f" {TIMES} {what}" if "any" not in events else " events of any kind"
     match test.operator, test.value:
         case (Operator.AT_LEAST, 1.0) | (Operator.MORE_THAN, 0.0):
             return article(what)
         case (Operator.IS | Operator.AT_MOST, 0.0) | (Operator.LESS_THAN, 1.0):
             return f"no {what}"
         case operator, float(value) if operator in _NUMBERS:
-            return f"{_NUMBERS[operator]} {number(value)} {TIMES} {what}"
+            return f"{_NUMBERS[operator]} {number(value)}{many}"
         case Operator.IS, float(value):
-            return f"exactly {number(value)} {TIMES} {what}"
+            return f"exactly {number(value)}{many}"
         case Operator.BETWEEN, (float(low), float(high)):
-            return f"{number(low)} to {number(high)} {TIMES} {what}"
+            return f"{number(low)} to {number(high)}{many}"
         case _:
             return f"a number of {what} that {_predicate(test)}"
 
@@ -213,7 +226,9 @@ def _evidence(definition: Definition) -> str:
     rule = definition.evidence
     if rule is None:
         return "the evidence is complete"
-    text = f"at least {rule.require} of the {len(rule.items)} facts in evidence are known"
+    if rule.require == len(rule.items):
+        return f"the evidence is complete ({both(spaced(item.name) for item in rule.items)})"
+    text = f"at least {rule.require} of the {counted(len(rule.items), 'fact')} in evidence are known"
     return f"{text}, among them {both(map(spaced, rule.must_include))}" if rule.must_include else text
 
 
@@ -236,8 +251,10 @@ def subject(fact: str, definition: Definition) -> str:
     if head == "engagement":
         return f"{spaced(tail)} engagement"
     if head == "points":
-        return f"the points of {tail}"
-    return _fact_label(definition.facts[fact]) if fact in definition.facts else spaced(fact)
+        return f"the score of {tail}"
+    if fact in definition.facts:
+        return _fact_label(definition.facts[fact])
+    return "the duration in seconds" if fact == "duration" else spaced(fact)
 
 
 def _fact_label(fact: Fact) -> str:
@@ -277,7 +294,7 @@ def _predicate(test: Test) -> str:
         case Operator.BETWEEN:
             return "is between {} and {}".format(*_literals(test))
         case Operator.WITHIN if isinstance(value, Duration):
-            return f"was in the last {span(value)}"
+            return f"was {lately(value)}"
         case Operator.BEFORE if isinstance(value, Duration):
             return f"was more than {span(value)} ago"
         case Operator.CONTAINS:
@@ -295,8 +312,8 @@ def _predicate(test: Test) -> str:
 def _list_predicate(test: Test) -> str:
     literals = _literals(test)
     if test.operator is Operator.NOT_IN:
-        return f"has none of {both(literals)}"
-    return f"has {either(literals)}"
+        return f"includes none of {both(literals)}"
+    return f"includes {either(literals)}"
 
 
 def _literals(test: Test) -> list[str]:
@@ -307,7 +324,7 @@ def _literals(test: Test) -> list[str]:
 def _literal(test: Test, value: Wanted | Scalar) -> str:
     match value:
         case bool():
-            return "true" if value else "false"
+            return "yes" if value else "no"
         case float():
             return number(value)
         case str() if test.fact == "stage":
