@@ -45,7 +45,10 @@ def _calendar(place: Place) -> Calendar:
     keys = place.keys("timezone", "days", "hours", "holidays")
     timezone = (keys["timezone"].text() if "timezone" in keys else None) or "UTC"
     if not _is_zone(timezone):
-        keys["timezone"].unknown("time zone", timezone, sorted(zoneinfo.available_timezones()), lead="known")
+        meant = place.reports.nearest(timezone, zoneinfo.available_timezones())
+        keys["timezone"].problem(
+            f"unknown time zone `{timezone}`{meant}; allowed: a name like Europe/Copenhagen"
+        )
     names = keys["days"].names_of("day", _DAYS) if "days" in keys else _DAYS[:5]
     if "days" in keys and keys["days"].is_list and not keys["days"].items():
         keys["days"].problem(f"no working day; name at least one of {listed(_DAYS)}")

@@ -7,7 +7,9 @@ from crmsync.definition.nouns import Position
 from crmsync.errors import Problem
 
 MAX_PROBLEMS = 200
-MAX_EFFORT = 5_000_000  # pairs of characters compared in search of what was meant: a third of a second at worst
+MAX_EFFORT = (
+    5_000_000  # pairs of characters compared in search of what was meant: a third of a second at worst
+)
 _LEAST_NAME = 10  # characters that the shortest name costs as well
 MAX_NAME = 60  # characters of a name that somebody may have misspelt
 

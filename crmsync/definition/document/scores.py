@@ -292,7 +292,7 @@ def read_evidence(place: Place, inputs: Inputs) -> EvidenceRule:
     names = list(keys["items"].entries()) if "items" in keys else []
     require = keys["require"].whole() if "require" in keys else None
     if require is not None and require > len(names):
-        keys["require"].problem(f"{require} cannot be reached: there are {len(names)} items")
+        keys["require"].problem(f"{require} cannot be reached: of `items` there are {len(names)}")
     must_include = keys["must_include"].names_of("evidence item", names) if "must_include" in keys else ()
     return EvidenceRule(items, len(names) if require is None else require, must_include)
 
