@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import narwhals as nw
 import polars as pl
 
-from crmsync.definition.evaluation.evaluate import Frames
 from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.frames import Frames
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Definition
 

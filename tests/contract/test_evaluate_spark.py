@@ -16,8 +16,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from crmsync.definition.evaluation.evaluate import Frames
 from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.evaluation.frames import Frames
 from crmsync.definition.evaluation.reading import Reading
 from crmsync.definition.evaluation.records import evaluation_json, parse_record
 from crmsync.definition.evaluation.spark import bad_lines, read_lines

@@ -63,7 +63,7 @@ HOSTILE: dict[str, Callable[[], str | bytes]] = {
     "a megabyte of escapes": lambda: 'a: "' + "\\n" * (MAX_BYTES // 2 - 3) + '"',
     "20,000 values of 50 characters": lambda: ("- " + "a" * 49 + "\n") * 20_000,
     "a key of a megabyte": lambda: "? " + "definition" * 100_000,
-    "2,000 misspelt facts of 4,000": lambda: misspelt(4_000, 2_000),
+    "600 misspelt facts of 3,000": lambda: misspelt(3_000, 600),
     "a time zone of 32,000 characters": lambda: f"sla: {{calendar: {{timezone: {'Europe/' * 4_500}}}}}",
     "random bytes": lambda: random.Random(1).randbytes(MAX_BYTES - 1),
     "nothing": lambda: b"",
@@ -192,7 +192,7 @@ def block(node: Any, rng: random.Random, indent: int = 0) -> str:
     return json.dumps(node, ensure_ascii=False) + note
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_hash_does_not_see_layout_comments_or_key_order(seed: int) -> None:
     rng = random.Random(seed)
@@ -203,7 +203,7 @@ def test_the_hash_does_not_see_layout_comments_or_key_order(seed: int) -> None:
     assert one.ref == other.ref
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_hash_sees_every_other_change(seed: int) -> None:
     rng = random.Random(seed)
@@ -250,7 +250,7 @@ def test_a_signature_counts_for_this_content_only() -> None:
 # --- fuzzing; ten minutes of it: python tests/core/fuzz_loader.py 600
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(MAKERS), st.integers(0, 2**64))
 def test_damaged_files_never_crash_the_loader(
     maker: Callable[[random.Random], str | bytes], seed: int

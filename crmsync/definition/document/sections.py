@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crmsync.definition.document.agreement import read_examples, read_sla
 from crmsync.definition.document.grammar import Scope
 from crmsync.definition.document.inputs import DERIVED, read_events, read_facts, read_head
 from crmsync.definition.document.place import Place
+from crmsync.definition.document.promises import read_examples, read_sla
 from crmsync.definition.document.rules import (
     Scores,
     read_campaigns,

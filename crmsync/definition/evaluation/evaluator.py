@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from crmsync.definition.evaluation.evaluate import FrameEvaluator, Frames
 from crmsync.definition.evaluation.explain import Explainer
+from crmsync.definition.evaluation.frames import FrameEvaluator, Frames
 from crmsync.definition.evaluation.given import read_given
 from crmsync.definition.evaluation.layout import ROW, Layout, Lazy
 from crmsync.definition.evaluation.reading import Reader, Reading, sliced

@@ -11,7 +11,7 @@ import polars as pl
 
 from crmsync.definition.evaluation import scoring
 from crmsync.definition.evaluation.conditions import Truths
-from crmsync.definition.evaluation.evaluate import FrameEvaluator, Frames
+from crmsync.definition.evaluation.frames import FrameEvaluator, Frames
 from crmsync.definition.evaluation.layout import AT, ROW, Layout
 from crmsync.definition.evaluation.reading import Seen
 from crmsync.definition.evaluation.story import Cells, Story

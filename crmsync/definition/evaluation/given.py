@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import narwhals as nw
 import polars as pl
 
-from crmsync.definition.evaluation.evaluate import Frames
+from crmsync.definition.evaluation.frames import Frames
 from crmsync.definition.evaluation.layout import AT, ENTERED, KIND, ROW, STAGE, WEIGHT, Layout
 from crmsync.definition.evaluation.reading import DTYPES, Reading, Seen, Value, event_schema, read_value
 from crmsync.definition.nouns import ANY_SOURCES, DAY_US, Example, Fact, FactType, Given

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, assert_never
 import narwhals as nw
 import polars as pl
 
-from crmsync.definition.evaluation.evaluate import Frames
+from crmsync.definition.evaluation.frames import Frames
 from crmsync.definition.evaluation.layout import ANY_KINDS, AT, ENTERED, KIND, ROW, STAGE, WEIGHT, Layout
 from crmsync.definition.needs import STAGE_PROPERTY
 from crmsync.definition.nouns import Fact, FactType, Path

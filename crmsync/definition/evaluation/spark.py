@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import narwhals as nw
 import polars as pl
 
-from crmsync.definition.evaluation.evaluate import Frames
+from crmsync.definition.evaluation.frames import Frames
 from crmsync.definition.evaluation.layout import ROW, Layout
 from crmsync.definition.evaluation.reading import Reader, Reading, contact_schema, event_schema
 from crmsync.definition.evaluation.records import BadRecord, parse_record

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
-from crmsync.definition.evaluation.evaluate import raw
+from crmsync.definition.evaluation.frames import raw
 from crmsync.definition.evaluation.layout import ANY_KINDS, AT, ENTERED, KIND, WEIGHT, Layout, Sum, sum_of
 from crmsync.definition.evaluation.reading import Seen
 from crmsync.definition.evaluation.stages import rule_column
