@@ -37,7 +37,7 @@ Explain: TypeAlias = bool | Callable[[Evaluation], bool]
 
 
 class Qualifier(Protocol):
-    """The compiled definition: definition/evaluate.py has the real one."""
+    """The compiled definition: definition/evaluation/compiled.py has the real one."""
 
     def evaluate(
         self, contacts: Iterable[Contact], as_of: datetime, *, explain: Explain = False
