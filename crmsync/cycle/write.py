@@ -108,11 +108,17 @@ def part_blocked(
     missed = {_steps_of(one.intent): one.result for one in outcomes if one.result is not Result.APPLIED}
     ready = [one for one in intents if _steps_of(one) not in missed]
     blocked = [
-        abandoned(one, "the step before it was not applied")
+        _blocked(one, by)
         for one in intents
-        if missed.get(_steps_of(one), Result.OPEN) is not Result.OPEN
+        if (by := missed.get(_steps_of(one), Result.OPEN)) is not Result.OPEN
     ]
     return ready, blocked
+
+
+def _blocked(intent: Intent, by: Result) -> Outcome:
+    """A move whose first step was refused is refused whole: called abandoned, it would be tried again each cycle."""
+    result = Result.FAILED if by is Result.FAILED else Result.ABANDONED
+    return Outcome(intent, result, "the step before it was not applied")
 
 
 def _steps_of(intent: Intent) -> tuple[RunId, ContactId, str]:

@@ -287,6 +287,25 @@ def test_a_contact_is_no_longer_due_when_nothing_of_it_waits(store: Store) -> No
     assert due_ids(store) == ["3", "4", "5"]
 
 
+@pytest.mark.parametrize(
+    ("is_cleared", "still_due"),
+    [
+        pytest.param(True, ["101"], id="cleared and then not set: half-way, try again"),
+        pytest.param(False, [], id="not even cleared: refused whole, set aside"),
+    ],
+)
+def test_a_move_backward_that_was_refused_is_tried_again_only_half_way(
+    store: Store, is_cleared: bool, still_due: list[str]
+) -> None:
+    take(store, a_contact(), due=[(Kind.CONTACT, "101")])
+    second = an_intent_draft(after="subscriber", before=None, reason={"step": 1})
+    clear, set_after = intend(store, an_intent_draft(after=""), second)
+    store.trail.settle([applied(clear) if is_cleared else failed(clear)], RUN)
+    store.trail.settle([failed(set_after)], RUN)
+
+    assert due_ids(store) == still_due
+
+
 def test_what_an_earlier_run_abandoned_does_not_keep_a_contact_due(store: Store) -> None:
     take(store, a_contact(), due=[(Kind.CONTACT, "101")])
     (early,) = intend(store, an_intent_draft(run=RunId("r-0")))

@@ -20,8 +20,15 @@ def set_back(world: World, one: str = "101", by: str = "5550123") -> None:
     world.portal.edit(one, STAGE, "lead", "INTEGRATION", by)
 
 
-def test_a_refused_contact_is_not_tried_again_until_it_changes(world: World) -> None:
-    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param("lead", id="one step"),
+        pytest.param("marketingqualifiedlead", id="a move backward, in two steps"),
+    ],
+)
+def test_a_refused_contact_is_not_tried_again_until_it_changes(world: World, stage: str) -> None:
+    world.portal.put(a_contact("101", stage, jobtitle="VP Sales"))
     world.portal.refuses.add("101")
     first = world.sync()
     sent = len(world.portal.writes)

@@ -16,6 +16,7 @@ from crmsync.store.database import chunks
 from crmsync.store.instants import to_micros
 from crmsync.store.mirror.versions import Superseded, contact_value, keep
 
+_WAITING = frozenset({Result.ABANDONED, Result.OPEN})
 _REVERTED = "reverted"  # the cause, see cycle/reconcile.py
 
 
@@ -62,7 +63,8 @@ def _clear_due(conn: Connection, outcomes: Sequence[Outcome]) -> None:
     daily tick does. A revert was not evaluated: who is due stays due.
     """
     runs = {o.intent.change.contact: o.intent.run for o in outcomes if o.intent.change.cause != _REVERTED}
-    done = set(runs) - {o.intent.change.contact for o in outcomes if _stays_due(o)}
+    done = set(runs) - {o.intent.change.contact for o in outcomes if o.result in _WAITING}
+    done -= _half_way(conn, outcomes)
     a, intended = t.audit.c, t.audit.alias("intended")
     for ids in chunks(sorted(done)):
         waiting = set(
@@ -82,8 +84,13 @@ def _clear_due(conn: Connection, outcomes: Sequence[Outcome]) -> None:
         conn.execute(t.contacts.update().where(c.id.in_(free), no_later_news).values(due=False))
 
 
-def _stays_due(outcome: Outcome) -> bool:
-    is_half_way = (
-        outcome.result is Result.FAILED and outcome.intent.change.step > 0
-    )  # cleared, and then not set
-    return is_half_way or outcome.result in {Result.ABANDONED, Result.OPEN}
+def _half_way(conn: Connection, outcomes: Sequence[Outcome]) -> set[ContactId]:
+    """Find those whose stage was cleared, and then not set."""
+    refused = {
+        o.intent.change.contact for o in outcomes if o.result is Result.FAILED and o.intent.change.step > 0
+    }
+    c = t.contacts.c
+    found: set[ContactId] = set()
+    for ids in chunks(sorted(refused)):
+        found.update(conn.scalars(sa.select(c.id).where(c.id.in_(ids), c.stage.is_(None))))
+    return found
