@@ -464,6 +464,13 @@ def test_the_hour_that_has_just_begun_is_counted_and_the_next_one_not(store: Sto
     assert store.trail.counts(NOON, NOON + timedelta(days=1), only="crmsync_fit") == ()
 
 
+def test_foreign_changes_are_counted_by_who_and_what(told: Store, clock: Clock) -> None:
+    (one,) = told.trail.foreign(NOON - timedelta(days=9), clock.now + timedelta(days=9))
+
+    assert (one.actor, one.count) == ("CRM_UI userId:7", 1)
+    assert told.trail.foreign(NOON - timedelta(days=9), NOON - timedelta(days=8)) == ()
+
+
 def test_filters_offer_what_the_trail_has(told: Store) -> None:
     assert told.trail.choices("cause") == ("promoted", "unreadable")
     assert told.trail.choices("actor") == ("CRM_UI userId:7",)

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from starlette.responses import Response
 
-from crmsync.insight.period import moves, totals, whys
+from crmsync.insight.period import flows, moves, totals, whys
 from crmsync.web.asking import Ask
 from crmsync.web.desk import Funnel
 
@@ -43,7 +43,5 @@ def _since(ask: Ask) -> date:
 
 def stages_of(funnel: Funnel) -> tuple[tuple[str | None, int], ...]:
     """Return every stage with its contacts: those of the definition in order, then others, then none at all."""
-    order = list(funnel.order)
-    others = sorted(stage for stage in funnel.counts if stage and stage not in order)
-    without = [None] if funnel.counts.get(None) else []
-    return tuple((stage, funnel.counts.get(stage, 0)) for stage in [*order, *others, *without])
+    found = flows(funnel.counts, funnel.order, ())
+    return tuple((one.stage, one.contacts) for one in found if one.stage or one.contacts)
