@@ -113,6 +113,13 @@ def test_the_cookie_is_secure_exactly_when_the_connection_is(
     assert ("not encrypted" in answer.text) is not is_secure
 
 
+@pytest.mark.parametrize(("host", "is_warned"), [("crm.acme.example", True), ("127.0.0.1", False)])
+def test_who_signs_in_over_a_network_in_the_clear_is_warned(there: Visit, host: str, is_warned: bool) -> None:
+    form = there.http.get("/login", headers={"host": host}).text
+
+    assert ("This connection is not encrypted" in form) is is_warned
+
+
 def test_a_wrong_token_opens_nothing(there: Visit) -> None:
     assert sign_in(there, TOKEN[:-1]).status_code == 403
     assert there.http.get("/").status_code == 303

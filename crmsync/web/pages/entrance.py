@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from crmsync.web.asking import Ask
-from crmsync.web.protection import same
+from crmsync.web.protection import is_loopback, same
 from crmsync.web.sessions import cookie
 
 
@@ -32,7 +32,10 @@ def sign_out(ask: Ask) -> Response:
 
 
 def _form(ask: Ask, *, status: int = 200, problem: str = "", wait_s: int = 0) -> Response:
-    is_secure = ask.request.url.scheme == "https"
+    url = ask.request.url
+    is_secure = url.scheme == "https" or is_loopback(
+        url.hostname or ""
+    )  # what stays on this machine nobody reads
     headers = {"retry-after": str(wait_s)} if wait_s else {}
     return ask.page("login.html", status=status, headers=headers, problem=problem, is_secure=is_secure)
 
