@@ -76,9 +76,18 @@ class Problem:
 class DefinitionError(OperatorError):
     """The definition cannot be used. Carries every problem at once, in file order."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        *,
+        next_step: str = "Correct the file; `crmsync check` looks at it alone.",
+    ) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems), next_step=next_step)
+
+    def __str__(self) -> str:
+        """One problem a line, and nothing else."""
+        return self.message
 
 
 class PortalError(CrmsyncError):

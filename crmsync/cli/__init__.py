@@ -36,6 +36,15 @@ _COMMANDS = {  # name -> (module that holds it, imported when it is called: the 
     "sign": ("definition", "Sign the definition for marketing or sales."),
     "sync": ("cycle", "Pull, plan, guard, write: one cycle."),
 }
+_SECTIONS = {
+    "Try it": "demo sandbox",
+    "Make ready": "init check doctor setup settings",
+    "A cycle by hand": "plan plans approve reject apply sync revert",
+    "Let it run": "run serve",
+    "Ask why": "explain history report audit erase",
+    "The agreement": "definition new-definition sign evaluate",
+}
+_WIDEST = max(map(len, _COMMANDS))
 
 
 class _Commands(click.Group):
@@ -50,8 +59,9 @@ class _Commands(click.Group):
         return next(command for command in commands if command.name == cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
+        for title, names in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(_WIDEST), _COMMANDS[name][1]) for name in names.split()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

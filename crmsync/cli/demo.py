@@ -49,11 +49,12 @@ def demo(*, contacts: int, seed: int, port: int, as_json: bool) -> None:
         _app(sandbox, port) as app,
     ):
         sandbox.settle()
-        told = _tell(out, app, sandbox)
         if as_json:
-            print_json(told)
-        else:
-            _offer_pages(out, app, told["contact"])
+            print_json(_tell(out, app, sandbox))
+            return
+        with _pages(app) as address:  # a port in use is told before anything else
+            told = _tell(out, app, sandbox)
+            _offer_pages(out, address, told["contact"])
 
 
 def _tell(out: Console, app: "App", sandbox: "Sandbox") -> dict[str, Any]:
@@ -172,20 +173,25 @@ def _explain(out: Console, app: "App", contact: str) -> dict[str, Any]:
     return explanation_document(known, evaluation)
 
 
-def _offer_pages(out: Console, app: "App", contact: str) -> None:
+@contextmanager
+def _pages(app: "App") -> Iterator[str]:
     from crmsync.service import Service
 
     running = Service(app).pages()
     try:
-        out.print(f"\nThe same on pages: [bold]{running.address}[/]")
-        out.print(f"Its gates, stages and life: {running.address}contacts/{contact}")
-        if sys.stdout.isatty():
-            out.print("Ctrl-C ends the demo.")
-            until_told()
-        else:
-            out.print("(ends now: this is not a terminal)")
+        yield running.address
     finally:
         running.stop()
+
+
+def _offer_pages(out: Console, address: str, contact: str) -> None:
+    out.print(f"\nThe same on pages: [bold]{address}[/]")
+    out.print(f"Its gates, stages and life: {address}contacts/{contact}")
+    if sys.stdout.isatty():
+        out.print("Ctrl-C ends the demo.")
+        until_told()
+    else:
+        out.print("(ends now: this is not a terminal)")
 
 
 def _title(out: Console, number: int, text: str, command: str) -> None:

@@ -1,5 +1,6 @@
 """`crmsync sandbox`: a HubSpot portal on this machine until Ctrl-C."""
 
+import os
 import shlex
 import signal
 import sys
@@ -95,11 +96,10 @@ def sandbox(
             time_zone=api_timezone,
         )  # fmt: skip
     except OSError as error:
-        click.echo(
-            f"crmsync sandbox: port {port} is in use or not allowed ({error.strerror}); try --port 0",
-            err=True,
-        )
-        sys.exit(2)
+        raise click.BadParameter(
+            f"port {port} cannot be used ({os.strerror(error.errno or 0)}); --port 0 takes any free one.",
+            param_hint="--port",
+        ) from None
     stopping = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stopping.set())

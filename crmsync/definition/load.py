@@ -62,7 +62,10 @@ def _raw(path: Path, file: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise DefinitionError([Problem(file, 1, 1, "", f"cannot be read: {why}")]) from error
+        raise DefinitionError(
+            [Problem(file, 1, 1, "", f"cannot be read: {why}")],
+            next_step="Name a definition in definition.path; `crmsync init` writes one to start from.",
+        ) from error
 
 
 def _definition(root: MapNode, reports: Reports) -> Definition | None:
