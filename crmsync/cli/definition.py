@@ -86,10 +86,18 @@ def diff(old: str, new: str, *, as_json: bool) -> None:
         render.print_differences(before, after, found, is_same=is_same_text(before, after))
 
 
+def _an_address(_: click.Context, __: click.Parameter, who: str) -> str:
+    """Return an e-mail address: a signature names a person whom both teams can ask."""
+    local, at, domain = who.strip().partition("@")
+    if not (local and at and domain) or any(c.isspace() for c in who.strip()):
+        raise OperatorError("--who is not an e-mail address.", next_step="Write it like anna@acme.example.")
+    return who.strip()
+
+
 @click.command("sign")
 @definition_option
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--who", metavar="EMAIL", required=True, help="The person who agrees.")
+@click.option("--who", metavar="EMAIL", required=True, callback=_an_address, help="The person who agrees.")
 @json_option
 @click.pass_obj
 def sign_command(call: "Call", file: str | None, role: str, who: str, *, as_json: bool) -> None:

@@ -113,7 +113,7 @@ def test_the_vectors_pass_on_spark(spark: Any, name: str) -> None:
 
 
 @settings(
-    max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate]
+    max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate]
 )  # a plan on Spark takes seconds
 @given(st.integers(0, 2**32))
 def test_a_batch_on_spark_in_any_order_is_one_by_one_on_polars(spark: Any, seed: int) -> None:

@@ -329,3 +329,17 @@ def test_levels_are_integers_of_either_sign() -> None:
     loaded = load(text(engagement="{levels: {-1: 10}}"))
 
     assert loaded.engagement.levels[0].name == "-1"
+
+
+def test_a_misspelt_type_is_one_problem_however_often_the_fact_is_used() -> None:
+    facts = "{size: {from: company.size, type: numbr}, country: contact.country}"
+
+    (problem,) = problems(facts=facts, **when("{size: {at_least: 50}}"))
+
+    assert problem.startswith("facts.size.type: unknown type `numbr`; did you mean `number`?")
+
+
+def test_a_time_zone_is_suggested_and_not_listed() -> None:
+    (problem,) = problems(sla="{calendar: {timezone: Europe/Copenhagn}}")
+
+    assert problem.endswith("did you mean `Europe/Copenhagen`?; allowed: a name like Europe/Copenhagen")

@@ -129,6 +129,16 @@ def test_a_broken_example_is_reported_like_a_test(tmp_path: Path) -> None:
     ]
 
 
+def test_a_signature_names_somebody_who_can_be_asked(tmp_path: Path) -> None:
+    file = written(tmp_path, {})
+    before = (tmp_path / file).read_bytes()
+
+    done = run(tmp_path, "sign", "--definition", file, "--role", "sales", "--who", "Bo", status=2)
+
+    assert b"--who is not an e-mail address." in done.stderr
+    assert (tmp_path / file).read_bytes() == before
+
+
 def test_a_broken_agreement_is_not_signed(tmp_path: Path) -> None:
     file = written(tmp_path, {"examples": [{"name": "breaks", "given": {}, "expect": {"fit": 1}}]})
     before = (tmp_path / file).read_bytes()

@@ -1,9 +1,11 @@
 """Head, facts and events of the file -> nouns."""
 
+import difflib
 from collections.abc import Mapping
 
 from crmsync.definition.document.grammar import RESERVED_WORDS, Scope, read_condition
 from crmsync.definition.document.place import DEFINITION_ID, NAME, Place
+from crmsync.definition.document.reports import MAX_NAME
 from crmsync.definition.document.tree import TextNode
 from crmsync.definition.nouns import ATTRIBUTES, SOURCES, EventKind, Fact, FactType, Path, Signature, Terms
 from crmsync.definition.text import fold, instant, read_date
@@ -102,14 +104,21 @@ def _fact(name: str, place: Place) -> Fact | None:
         return Fact(name, paths, _default_type(paths)) if paths else None
     keys = place.keys("from", "type", "map", "else", required=("from",))
     paths = _paths(keys["from"]) if "from" in keys else ()
-    fact_type = _default_type(paths)
-    if "type" in keys and (chosen := keys["type"].choice("type", [t.value for t in FactType])):
-        fact_type = FactType(chosen)
+    fact_type = _type(keys["type"]) if "type" in keys else _default_type(paths)
     mapped = _map(keys["map"]) if "map" in keys else None
     otherwise = _result(keys["else"]) if "else" in keys else None
     if "else" in keys and "map" not in keys:
         keys["else"].problem("`else` needs a `map`")
     return Fact(name, paths, fact_type, mapped, otherwise) if paths else None
+
+
+def _type(place: Place) -> FactType:
+    """Return the type, of a misspelt one what was meant, so that its uses are not reported, too."""
+    types = [fact_type.value for fact_type in FactType]
+    if chosen := place.choice("type", types):
+        return FactType(chosen)
+    spelt = place.node.text[:MAX_NAME] if isinstance(place.node, TextNode) else ""
+    return FactType(next(iter(difflib.get_close_matches(spelt, types, n=1)), FactType.TEXT))
 
 
 def _default_type(paths: tuple[Path, ...]) -> FactType:
