@@ -22,7 +22,8 @@ PREFIXES = {
     "submissions": "/form-integrations/v1/submissions/forms", "events": "/events/event-occurrences/2026-09",
 }  # fmt: skip
 WORDS = st.sampled_from([
-    "contacts", "companies", "calls", "0-1", "101", "5001", "999999999999999999999", "-1", "email", "lifecyclestage",
+    "contacts", "companies", "calls", "0-1", "101", "9" * 4_400, "1.0e999",
+    "5001", "999999999999999999999", "-1", "email", "lifecyclestage",
     "lead", "x",
     "", "batch", "1e9", "٣", "default", "closedwon", "a@b.example", "hs_object_id", "crmsync", "lastmodifieddate",
 ])  # fmt: skip

@@ -141,26 +141,10 @@ def archive_batch(call: Call) -> Response:
 def _create(call: Call, given: Body) -> Property:
     """*Raises* ApiError 400, 409."""
     schema = _schema(call)
-    lacking = [name for name in _REQUIRED if not given.get(name)]
-    if lacking:
-        raise malformed(f"some required fields were not set: {lacking}")
-    name = str(given["name"])
-    if name in schema or name in schema.archived:
-        raise ApiError(409, f"A property named '{name}' already exists.", "OBJECT_ALREADY_EXISTS")
-    if not _NAME.fullmatch(name) or name.startswith("hs_"):
-        raise ApiError(400, f"Property name {name[:100]!r} is not valid")
-    if (
-        given.get("hasUniqueValue")
-        and sum(not one.defined_by_hubspot and one.unique for one in schema) >= MOST_UNIQUE
-    ):
-        raise ApiError(
-            400, f"An object has at most {MOST_UNIQUE} properties with unique values", "LIMIT_EXCEEDED"
-        )
-    type_, field_type = str(given["type"]), str(given["fieldType"])
-    if field_type not in FIELD_TYPES.get(type_, ()):
-        raise ApiError(400, f"fieldType {field_type!r} does not go with type {type_!r}")
+    _must_be_new(schema, given)
     one = Property(
-        name, type_, field_type, label=str(given["label"]), group=_group(schema, given["groupName"]),
+        str(given["name"]), str(given["type"]), str(given["fieldType"]), label=str(given["label"]),
+        group=_group(schema, given["groupName"]),
         description=str(given.get("description") or ""), hidden=bool(given.get("hidden")),
         unique=bool(given.get("hasUniqueValue")),
         form_field=bool(given.get("formField")), display_order=_order(given.get("displayOrder"), -1),
@@ -169,8 +153,26 @@ def _create(call: Call, given: Body) -> Property:
     ).with_options(_options(given.get("options") or []))  # fmt: skip
     schema.put(one)
     if one.unique:
-        call.shelf().unique_names.add(name)
+        call.shelf().unique_names.add(one.name)
     return one
+
+
+def _must_be_new(schema: Schema, given: Body) -> None:
+    """*Raises* ApiError 400 for what cannot be a property, 409 for one there is already, archived or not."""
+    lacking = [name for name in _REQUIRED if not given.get(name)]
+    if lacking:
+        raise malformed(f"some required fields were not set: {lacking}")
+    name, type_, field_type = str(given["name"]), str(given["type"]), str(given["fieldType"])
+    if name in schema or name in schema.archived:
+        raise ApiError(409, f"A property named '{name}' already exists.", "OBJECT_ALREADY_EXISTS")
+    if not _NAME.fullmatch(name) or name.startswith("hs_"):
+        raise ApiError(400, f"Property name {name[:100]!r} is not valid")
+    if field_type not in FIELD_TYPES.get(type_, ()):
+        raise ApiError(400, f"fieldType {field_type!r} does not go with type {type_!r}")
+    unique = sum(one.unique and not one.defined_by_hubspot for one in schema)
+    if given.get("hasUniqueValue") and unique >= MOST_UNIQUE:
+        said = f"An object has at most {MOST_UNIQUE} properties with unique values"
+        raise ApiError(400, said, "LIMIT_EXCEEDED")
 
 
 def _group(schema: Schema, name: Any) -> str:

@@ -17,7 +17,7 @@ from crmsync.sandbox.seed.people import (
     TITLES,
 )
 from crmsync.sandbox.state.record import IMPORT, Record, Source, Version
-from crmsync.sandbox.state.schema import Schema
+from crmsync.sandbox.state.schema import STAGES, Schema
 from crmsync.sandbox.state.stages import STAGE
 from crmsync.sandbox.times import DAY, MINUTE, day_text, iso
 
@@ -34,15 +34,7 @@ _STAGES = {
 Weighted = tuple[tuple[str, int], ...]
 """Values, each with its weight."""
 
-_ORDER = (
-    "subscriber",
-    "lead",
-    "marketingqualifiedlead",
-    "salesqualifiedlead",
-    "opportunity",
-    "customer",
-    "evangelist",
-)
+_ORDER = tuple(stage for stage, _ in STAGES if stage != "other")
 _SOURCES = (
     "ORGANIC_SEARCH",
     "PAID_SEARCH",
