@@ -212,7 +212,9 @@ def _rules(portal: Portal, body: Body) -> None:
     settings.allow_backward = bool(body.get("allow_backward", settings.allow_backward))
     if "required" in body:
         settings.required = [
-            RequiredWhen(one.get("kind", "contacts"), one["name"], one["value"], tuple(one["needs"]))
+            RequiredWhen(
+                one.get("kind", "contacts"), one.get("name", ""), one.get("value", ""), tuple(one["needs"])
+            )
             for one in body["required"]
         ]
     if "bounds" in body:

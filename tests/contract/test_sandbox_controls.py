@@ -260,6 +260,19 @@ def test_rules_are_the_administrators(api: Api) -> None:
     assert api.search(properties=["email"] * 500)["total"] == 1
 
 
+def test_rules_can_ask_for_what_the_form_of_a_new_record_asks_for(api: Api) -> None:
+    api.post("/_sandbox/rules", {"required": [{"needs": ["email"]}]})
+
+    refused = api.ask("POST", CONTACTS, {"properties": {"jobtitle": "CTO"}})
+    old = api.ask("POST", "/crm/objects/2026-03/contacts", {"properties": {"jobtitle": "CTO"}})
+    id_ = old.json()["id"]
+
+    assert (refused.status, old.status) == (400, 201)
+    assert refused.json()["errors"][0]["context"]["propertyName"] == ["email"]
+    assert api.update(id_, jobtitle="CEO")["id"] == id_
+    assert api.create(email="a@x.example")
+
+
 def test_stage_adds_one_of_the_administrators(api: Api) -> None:
     api.post("/_sandbox/stage", {"id": "51439524", "label": "Recycled", "place": 2})
     id_ = api.create(lifecyclestage="51439524")
@@ -454,4 +467,4 @@ def test_a_wrong_setting_is_400_and_says_which(api: Api) -> None:
     said = api.ask("POST", "/_sandbox/rules", {"required": [{"value": "x"}]})
 
     assert said.status == 400
-    assert "name" in said.json()["message"]
+    assert "needs" in said.json()["message"]

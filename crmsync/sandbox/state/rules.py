@@ -9,7 +9,7 @@ MAX_TEXT = 65_536
 class RequiredWhen:
     """
     An administrator's rule, enforced by the 2026-09 family only: to set `name` to `value`,
-    the properties `needs` must have values.
+    the properties `needs` must have values. Without a name: to create an object, as its form says.
     """
 
     kind: str

@@ -120,12 +120,16 @@ class Validator:
         """What the administrator's rules want and the record would not have. Only 2026-09 asks."""
         problems = []
         for rule in self._settings.required:
-            if rule.kind != self._kind or values.get(rule.name) != rule.value:
+            applies = values.get(rule.name) == rule.value if rule.name else record is None
+            if rule.kind != self._kind or not applies:
                 continue
+            when = (
+                f'when "{rule.name}" is "{rule.value}"' if rule.name else f"to create one of the {self._kind}"
+            )
             for needed in rule.needs:
                 held = values[needed] if needed in values else record.text(needed) if record else ""
                 if not held:
-                    said = f'Property "{needed}" is required when "{rule.name}" is "{rule.value}"'
+                    said = f'Property "{needed}" is required {when}'
                     problems.append(Problem("REQUIRED_PROPERTY_MISSING", needed, said))
         return problems
 
