@@ -234,6 +234,15 @@ def test_a_revert_says_what_stays_and_what_it_cannot_undo(tmp_path: Path) -> Non
         assert f"{REVERT} : a revert that was planned." in words(visited.http.get("/"))
 
 
+def test_what_a_revert_left_stands_in_the_life_of_the_contact(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        shown = words(visited.http.get("/contacts/102"))
+
+    assert f"The revert of run {RUN} left it as it was" in shown
+    assert "Lifecycle stage : left as it was" in shown
+    assert "empty → to empty" not in shown
+
+
 def test_a_revert_may_be_of_single_contacts(tmp_path: Path) -> None:
     with visit(tmp_path) as visited:
         form = visited.http.get(f"/runs/{RUN}?contact=101").text
