@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from crmsync.cycle.qualify import Qualifier
-from crmsync.cycle.reconcile import Policy
+from crmsync.cycle.reconcile import Policy, wants_stage_change
 from crmsync.cycle.revert import Conflict, Request
 from crmsync.cycle.revert_entries import KEPT, conflict_of
 from crmsync.cycle.withholding import held
@@ -40,7 +40,9 @@ from crmsync.model import (
     Plan,
     PlanId,
     PlanStatus,
+    Reversal,
     RunId,
+    Version,
 )
 from crmsync.store import Store
 from crmsync.store.audit.filtering import AuditFilter
@@ -161,10 +163,14 @@ class StoreDesk:
         )
 
     def _held(self, contact: ContactId, told: Evaluation) -> Iterator[str]:
-        now = self.store.mirror.contact(contact)  # who set the stage is known of now alone
-        reversals = self.store.trail.reversals([contact], told.definition).get(contact, ())
+        version: Version | None = None
+        reversals: Sequence[Reversal] = ()
+        if wants_stage_change(told):
+            now = self.store.mirror.contact(contact)  # who set the stage is known of now alone
+            version = now.stage_version if now else None
+            reversals = self.store.trail.reversals([contact], told.definition).get(contact, ())
         plans = self.store.plans.of_contacts([contact])
-        return held(told, now.stage_version if now else None, self.policy(), reversals, plans)
+        return held(told, version, self.policy(), reversals, plans)
 
     def _outlined(
         self, contact: ContactId, at: datetime | None
