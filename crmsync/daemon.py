@@ -17,7 +17,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from crmsync.errors import CrmsyncError, LeaseLost, RateLimited, Stopped, StoreError, Unauthorized
+from crmsync.errors import CrmsyncError, RateLimited, Stopped, Unauthorized
 
 _GRACE_S = 18.0  # what is in flight gets this long after SIGTERM; the process is gone within 20 s
 
@@ -158,7 +158,7 @@ class Daemon:
             case RateLimited(retry_after_s=seconds):
                 health.paused_until = self.now() + timedelta(seconds=seconds)
                 health.problem = f"{error.message} Paused until {health.paused_until:%Y-%m-%d %H:%M} UTC."
-            case LeaseLost() | StoreError() | CrmsyncError():
+            case CrmsyncError():
                 health.problem = str(error)
             case _:
                 health.problem = f"A bug ended the last cycle ({type(error).__name__}); see the log."
@@ -169,7 +169,7 @@ class Daemon:
                 )
                 return
         log.warning(
-            "cycle.failed", error=type(error).__name__, problem=str(error), next_step=_next_step(error)
+            "cycle.failed", error=type(error).__name__, problem=error.message, next_step=_next_step(error)
         )
 
     @contextmanager
@@ -190,7 +190,5 @@ class Daemon:
         self.stopping.set()
 
 
-def _next_step(error: Exception) -> str:
-    if isinstance(error, CrmsyncError) and error.next_step:
-        return error.next_step
-    return "Nothing to do unless it stays: the next cycle tries again."
+def _next_step(error: CrmsyncError) -> str:
+    return error.next_step or "Nothing to do unless it stays: the next cycle tries again."
