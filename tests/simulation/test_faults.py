@@ -110,3 +110,19 @@ def test_what_others_do_is_survived(trouble: Callable[[Simulation], None], tempe
 
         assert found == []
         assert simulation.witness.writes > 0
+
+
+def test_g7_twelve_thousand_records_with_one_millisecond_are_all_taken() -> None:
+    with a_company() as simulation:
+        simulation.cycle()
+        for _ in range(12_000):
+            simulation.portal.edits.create("meetings", {"hs_timestamp": "1795348800000"})
+        simulation.time.pass_by(600)
+        simulation.portal.edits.stamp(12_000, "meetings")
+        simulation.time.pass_by(60)
+        summary = simulation.cycle()
+        simulation._rest()
+
+        assert summary is not None
+        assert summary.pulled.counts["meetings"] >= 12_000
+        assert broken(simulation) == []
