@@ -43,6 +43,10 @@ class Versions:
                 continue  # who set it stays unknown; a guess could overwrite a person
         return histories
 
+    def may_be_ours(self, version: Version) -> bool:
+        """Tell whether we wrote it; as long as our own app is not known, whether any app did: it could be ours."""
+        return version.is_ours or (self.app_id is None and version.source in _APPS and not version.is_person)
+
     def learn(self, contact: ContactId, property_name: str, value: str, not_before: datetime) -> None:
         """Look once at what our own write left behind. Tells nothing when somebody has written since."""
         with self._lock:

@@ -362,8 +362,10 @@ def intent_now(world: World, contact: str, after: str) -> Intent:
     return replace(intent(contact, STAGE, after, "subscriber"), at=world.passes())
 
 
-def test_g2_a_value_that_is_there_arrived_only_if_we_wrote_it(world: World) -> None:
-    learnt(world)
+@pytest.mark.parametrize("is_known", [True, False], ids=["our app is known", "our app is not known yet"])
+def test_g2_a_value_that_is_there_arrived_only_if_we_wrote_it(world: World, is_known: bool) -> None:
+    if is_known:
+        learnt(world)
     ours, theirs = world.contact(lifecyclestage="subscriber"), world.contact(lifecyclestage="subscriber")
     one, other = intent_now(world, ours, "lead"), intent_now(world, theirs, "lead")
     list(world.portal.update([one]))

@@ -58,11 +58,11 @@ def test_g3_a_crash_anywhere_loses_nothing_and_repeats_nothing(at: int) -> None:
         simulation.reaper.at = 0
         simulation._rest()
 
-        assert broken(simulation) == []
+        assert broken(simulation) == [], at
 
 
-if __name__ == "__main__":  # PYTHONPATH=. python tests/simulation/test_failpoints.py [STEP]
-    step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    for place in range(1, len(next(a_morning()).reaper.names) + 1, step):
+if __name__ == "__main__":  # PYTHONPATH=. python tests/simulation/test_failpoints.py [FIRST]
+    first = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    for place in range(first, len(next(a_morning()).reaper.names) + 1):
         test_g3_a_crash_anywhere_loses_nothing_and_repeats_nothing(place)
         print(place, "holds", flush=True)
