@@ -28,7 +28,7 @@ from crmsync.definition.nouns import Position
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 64  # a condition that deep has no reader
-MAX_VALUES = 20_000  # what the pure Python parser reads in about a second; agreements have hundreds
+MAX_VALUES = 20_000  # what the pure Python parser reads in half a second; agreements have hundreds
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _NULL = re.compile(r"~|null|Null|NULL|")
