@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil
+from math import ceil, floor
 from pathlib import Path
 from time import perf_counter
 
@@ -77,8 +77,9 @@ class Sent:
         return sum(one.endswith("/search") for one in self.targets)
 
     def budget_share(self) -> float:
+        """Compare with the most that fits: a window's worth at once, and again whenever one has passed."""
         counted = sum(not any(part in one for part in APART) for one in self.targets)
-        return counted / (BURST * max(1.0, self.pages_s / WINDOW_S))
+        return counted / (BURST * (1 + floor(self.pages_s / WINDOW_S)))
 
 
 @dataclass(frozen=True, slots=True)
