@@ -175,6 +175,8 @@ class FakePortal:
         if now not in self.snapshots[Kind.CONTACT]:
             return Seen(intent, Fate.GONE)
         shown = self.shows(now, change.property) or ""
+        if now != change.contact:
+            return Seen(intent, Fate.UNTOLD, ContactId(now), shown or None)
         since = [one for one in self.versions.get((now, change.property), []) if one.at > intent.at]
         for one in since:
             if one.is_ours and one.value == (change.after or None):
@@ -182,7 +184,7 @@ class FakePortal:
         is_chosen_again = bool(since) and since[-1].is_person
         is_before = shown == (change.before or "") and not is_chosen_again
         fate = Fate.AS_BEFORE if is_before else Fate.OVERTAKEN
-        return Seen(intent, Fate.UNTOLD if now != change.contact else fate, ContactId(now), shown or None)
+        return Seen(intent, fate, ContactId(now), shown or None)
 
     def _outcome(self, intent: Intent) -> Outcome:
         change = intent.change

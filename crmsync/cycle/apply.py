@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from crmsync.cycle.activation import Activation
 from crmsync.cycle.plans import Plans
+from crmsync.cycle.reconcile import same_value
 from crmsync.cycle.record import Trail, intend
 from crmsync.cycle.settle import settle_open
 from crmsync.cycle.streams import Streams
@@ -13,10 +14,12 @@ from crmsync.cycle.watching import WRITE
 from crmsync.cycle.write import Sink, Written, abandoned, settled, write
 from crmsync.model import (
     STAGE,
+    Change,
     ContactId,
     DefinitionRef,
     Draft,
     Intent,
+    Kind,
     Outcome,
     Plan,
     PlanStatus,
@@ -69,7 +72,7 @@ class Applier:
             if self.should_stop():
                 return  # the rest stays in the plan, its contacts stay due
             at = self.streams.portal.now()
-            ready = [change for change in changes if change.contact not in self.waiting]
+            ready = [change for change in self._undone(plan, changes) if change.contact not in self.waiting]
             intents = intend(self.trail, ready, run=self.run, definition=plan.definition, at=at)
             self.written.intended += len(intents)
             self._note(self._write(plan, intents))
@@ -77,6 +80,19 @@ class Applier:
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
         results = {result.value: n - before[result] for result, n in sorted(self.written.results.items())}
         self._tell("run.finished", plan, results)
+
+    def _undone(self, plan: Plan, changes: Sequence[Change]) -> Sequence[Change]:
+        """Leave out what an earlier try of this plan has done: the mirror shows it, and no intent is due for it."""
+        if plan.run == self.run:
+            return changes
+        mirror = self.streams.mirror.snapshots(Kind.CONTACT, [*{change.contact for change in changes}])
+        wanted = {(one.contact, one.property): one.after for one in changes}  # of two steps the last
+        done = {
+            (contact, name)
+            for (contact, name), after in wanted.items()
+            if contact in mirror and same_value(mirror[contact].properties.get(name), after)
+        }
+        return [one for one in changes if (one.contact, one.property) not in done]
 
     def _write(self, plan: Plan, intents: Sequence[Intent]) -> list[Outcome]:
         """Leave out the stages that a person has chosen since the plan was made, whatever they show now."""

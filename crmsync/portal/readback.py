@@ -54,10 +54,10 @@ class ReadBack:
     def _by_history(self, intent: Intent, contact: ContactId, versions: Sequence[Version]) -> Fate:
         """Ours is the value we sent, written by our own app: in the current run of values, or since the intent."""
         change, newest = intent.change, versions[0]
+        if contact != change.contact:
+            return Fate.UNTOLD  # what it showed may be the other one's, who may have been sent the same
         if any(self._versions.may_be_ours(one) for one in _as_sent(intent, versions)):
             return Fate.ARRIVED
-        if contact != change.contact:
-            return Fate.UNTOLD  # what the one that was merged away showed may not have come along
         set_again = newest.is_person and newest.at > intent.at
         if means_the_same(change.property, newest.value, change.before) and not set_again:
             return Fate.AS_BEFORE
@@ -77,8 +77,8 @@ def _as_sent(intent: Intent, versions: Sequence[Version]) -> Iterator[Version]:
 def _by_value(intent: Intent, snapshot: Snapshot) -> Fate:
     """Without a history the value is all there is to go by."""
     change, shown = intent.change, snapshot.properties.get(intent.change.property)
+    if snapshot.id != change.contact:
+        return Fate.UNTOLD
     if means_the_same(change.property, shown, change.after):
         return Fate.ARRIVED
-    if means_the_same(change.property, shown, change.before) and snapshot.id == change.contact:
-        return Fate.AS_BEFORE
-    return Fate.UNTOLD
+    return Fate.AS_BEFORE if means_the_same(change.property, shown, change.before) else Fate.UNTOLD

@@ -48,6 +48,7 @@ class World(Protocol):
     def note(self, *contacts: str) -> str: ...
     def edit(self, contact: str, name: str, value: str) -> None: ...
     def remove(self, contact: str) -> None: ...
+    def merge(self, into: str, away: str) -> None: ...
     def submit(self, form: Form, email: str) -> None: ...
     def passes(self) -> datetime:
         """Let a second go by; return the instant after it."""
@@ -75,6 +76,9 @@ class Real:
 
     def remove(self, contact: str) -> None:
         self.both.sandbox.edits.archive(contact)
+
+    def merge(self, into: str, away: str) -> None:
+        self.both.sandbox.edits.merge(into, away)
 
     def submit(self, form: Form, email: str) -> None:
         self.both.sandbox.edits.submit(form.id, email)
@@ -123,6 +127,9 @@ class Faked:
 
     def remove(self, contact: str) -> None:
         self.fake.remove(Kind.CONTACT, contact)
+
+    def merge(self, into: str, away: str) -> None:
+        self.fake.merged[away] = into
 
     def submit(self, form: Form, email: str) -> None:
         taken = self.fake.form_submissions.setdefault(form.id, [])
@@ -373,6 +380,16 @@ def test_g2_a_value_that_is_there_arrived_only_if_we_wrote_it(world: World, is_k
 
     assert looked_back(world, one) == (Fate.ARRIVED, "lead")
     assert looked_back(world, other) == (Fate.OVERTAKEN, "lead")
+
+
+def test_g2_what_a_merged_contact_shows_is_no_proof_of_what_one_of_them_was_sent(world: World) -> None:
+    learnt(world)
+    kept, away = world.contact(lifecyclestage="subscriber"), world.contact(lifecyclestage="subscriber")
+    lost = intent_now(world, away, "lead")
+    list(world.portal.update([intent_now(world, kept, "lead")]))
+    world.merge(kept, away)
+
+    assert looked_back(world, lost) == (Fate.UNTOLD, "lead")
 
 
 @pytest.mark.parametrize("since", ["subscriber", "opportunity"])

@@ -1,5 +1,6 @@
 """An approved plan that no longer fits the portal: what does not fit is abandoned and planned again, never forced."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -51,9 +52,9 @@ def test_a_stage_that_a_person_set_since_is_not_overwritten(careful: World, appr
     assert _status(careful, approved) is PlanStatus.APPLIED
 
 
-def test_g4_a_person_who_set_the_stage_back_behind_a_half_applied_plan_is_not_overwritten(
-    world: World,
-) -> None:
+@pytest.fixture
+def half_applied(world: World) -> World:
+    """A hundred and fifty leads and an approved plan to promote them; the process ended after the first hundred."""
     for one in range(101, 251):
         world.portal.put(a_contact(str(one), "lead", jobtitle="VP Sales"))
         world.portal.put(a_meeting(f"9{one}", str(one)))
@@ -61,9 +62,26 @@ def test_g4_a_person_who_set_the_stage_back_behind_a_half_applied_plan_is_not_ov
     assert plan is not None
     world.store.plans.decide(plan.id, PlanStatus.APPROVED, "anna")
     asked = iter([False, True])
-    with pytest.raises(StopIteration):  # the process ends after the first hundred
+    with pytest.raises(StopIteration):
         world.with_(should_stop=lambda: next(asked)).sync()
     assert world.portal.shows("101", STAGE) == MQL
+    return world
+
+
+def test_g3_a_half_applied_plan_is_taken_up_where_it_stopped(half_applied: World) -> None:
+    half_applied.sync()
+
+    intended = Counter((one["id"], one["property"]) for one in half_applied.entries("change.intended"))
+    assert half_applied.portal.shows("250", STAGE) == MQL
+    assert len({contact for contact, _ in intended}) == 150
+    assert set(intended.values()) == {1}
+    assert half_applied.entries("change.abandoned") == []
+
+
+def test_g4_a_person_who_set_the_stage_back_behind_a_half_applied_plan_is_not_overwritten(
+    half_applied: World,
+) -> None:
+    world = half_applied
     world.portal.edit("101", STAGE, "lead")
 
     world.sync()
