@@ -66,7 +66,7 @@ def print_card(out: Console, known: Knowledge, evaluation: Evaluation) -> None:
 
 def _card(known: Knowledge, evaluation: Evaluation) -> dict[str, str]:
     return {
-        "why": card.why(known.definition, evaluation),
+        "why": card.why(known.definition, evaluation, is_made=False),
         "missing": card.missing(known.definition, evaluation),
     }
 

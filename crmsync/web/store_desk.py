@@ -157,7 +157,7 @@ class StoreDesk:
             view,
             as_of=told.as_of,
             evaluation=told,
-            why=card.why(definition, told),
+            why=card.why(definition, told, is_made=False),
             missing=card.missing(definition, told),
             held=() if at else tuple(self._held(view.id, told)),
         )

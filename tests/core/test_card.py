@@ -62,6 +62,12 @@ def test_a_promotion_says_what_it_stands_on() -> None:
     ]
 
 
+def test_what_is_not_made_yet_is_not_told_as_made() -> None:
+    text = why(*judged(None, submitted("Book a demo", 0.5)), is_made=False)
+
+    assert text.startswith("Would become MQL (marketing qualified lead).")
+
+
 def test_the_fast_track_is_named() -> None:
     fast = {f"{MQL}/fast_track": {"event.demo": {"within": "7d"}}}
     text = why(*judged(fast, submitted("Book a demo", 2), company={}))

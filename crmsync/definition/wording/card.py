@@ -46,9 +46,14 @@ MAX_CHARS = 30_000  # half of what a property holds: the why and what is missing
 _ADDRESS = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+")
 
 
-def why(definition: Definition, evaluation: Evaluation) -> str:
-    """Return why the contact is where the decision leads it: a headline and at most five reasons, a line each."""
-    headline = _headline(evaluation)
+def why(definition: Definition, evaluation: Evaluation, *, is_made: bool = True) -> str:
+    """
+    Return why the contact is where the decision leads it: a headline and at most five reasons, a line each.
+
+    Args:
+        is_made: the stage changes with it; False: it is what the definition would do.
+    """
+    headline = _headline(evaluation, "Became" if is_made else "Would become")
     reasons = islice(_distinct(_reasons(definition, evaluation)), MAX_REASONS)
     return _private("\n".join([headline, *(f"- {reason}" for reason in reasons)]))
 
@@ -73,13 +78,13 @@ def missing(definition: Definition, evaluation: Evaluation) -> str:
 # --- the headline
 
 
-def _headline(evaluation: Evaluation) -> str:
+def _headline(evaluation: Evaluation, became: str) -> str:
     grade = f" (grade {evaluation.grade})" if evaluation.grade else ""
     stage = stage_name(evaluation.to or evaluation.stage or "") or "no stage"
     match evaluation.code:
         case "promoted":
             how = " by the fast track" if evaluation.via == "fast_track" else ""
-            return f"Became {stage}{how}{grade}."
+            return f"{became} {stage}{how}{grade}."
         case "demoted":
             return f"Back to {stage} from {stage_label(evaluation.stage)}{grade}."
         case "disqualified":
