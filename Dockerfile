@@ -5,9 +5,9 @@ WORKDIR /src
 COPY requirements.lock ./
 RUN python -m venv /opt/crmsync && /opt/crmsync/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
-COPY docker/trim docker/trim
+COPY .ci/trim-image /usr/local/bin/
 COPY crmsync crmsync
-RUN /opt/crmsync/bin/pip install --no-cache-dir --no-deps --no-build-isolation . && sh docker/trim /opt/crmsync
+RUN /opt/crmsync/bin/pip install --no-cache-dir --no-deps --no-build-isolation . && trim-image /opt/crmsync
 
 FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin crmsync \
