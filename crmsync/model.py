@@ -14,7 +14,7 @@ ContactId = NewType("ContactId", str)
 RunId = NewType("RunId", str)
 PlanId = NewType("PlanId", str)
 Stage: TypeAlias = str  # the portal's internal name; custom stages are digits
-Json: TypeAlias = Mapping[str, Any]  # what goes into the trail as JSON; canonical form in store/audit.py
+Json: TypeAlias = Mapping[str, Any]  # what goes into the trail as JSON; canonical form in store/canonical.py
 
 
 class Kind(StrEnum):
@@ -476,10 +476,10 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """
-    An audit entry before the trail gives it number, instant and hash (architecture, section 7).
+    An audit entry before the trail gives it number, instant and hash; docs/audit.md describes both.
 
     Attributes:
-        kind: `change.intended`, `run.started`, ... the kinds of section 7.
+        kind: `change.intended`, `run.started`, ... docs/audit.md lists them.
         object, id: `contact` and its id; None for entries about a run or definition.
         of: seq of the intent this is the outcome of.
     """

@@ -237,7 +237,7 @@ def _where(app: App, *, since: str | None, until: str | None, **given: str | Non
 
 
 def _document(entry: Entry) -> dict[str, Any]:
-    """Make the JSON object of architecture, section 7, with its keys in that order."""
+    """Make the JSON object of docs/audit.md, with its keys in that order."""
     draft = entry.draft
     ref = draft.definition
     return {

@@ -68,7 +68,7 @@ class Policy:
 
 
 class Narrator(Protocol):
-    """The definition, as far as reconcile needs its words and its clock. definition/narrator.py is one."""
+    """The definition, as far as reconcile needs its words and its clock. definition/wording/narrator.py is one."""
 
     def label(self, ref: DefinitionRef) -> str:
         """Return the text of `crmsync_definition`."""

@@ -95,7 +95,9 @@ class PortalSettings(_Section):
     daily_reserve: Share = Field(0.1, description="Share of the daily limit left to other apps.")
     timeout_s: Seconds = Field(30.0, gt=0, description="Seconds to wait for an answer.")
     lag_s: Seconds = Field(
-        15.0, ge=0, description="Seconds that search results may lag behind; not read yet."
+        15.0,
+        ge=0,
+        description="Search results younger than these seconds may be incomplete; they are read a cycle later.",
     )
     overlap_s: Seconds = Field(600.0, ge=0, description="Seconds that each search window overlaps the last.")
 

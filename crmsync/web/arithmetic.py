@@ -1,4 +1,4 @@
-"""The explanation of an evaluation (definition/explain.py, now or from the trail) -> rows of tables. Pure."""
+"""The explanation of an evaluation (definition/evaluation/explain.py makes it) -> rows of tables. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An application and a place to listen -> uvicorn in a background thread, with a handle to stop it."""
+"""An application and a place to listen -> uvicorn in a background thread, and a `Running` that stops it."""
 
 import errno
 import secrets
@@ -68,7 +68,7 @@ def serve(app: Any, host: str, port: int) -> Running:
     Listen, and answer in a thread of its own until stopped.
 
     Args:
-        port: 0 takes any free one; see the handle's `port`.
+        port: 0 takes any free one; see the `port` of what is returned.
 
     Raises:
         OperatorError: the port is in use, or this host or port is not ours to listen on.

@@ -52,7 +52,7 @@ FINDING = Draft("finding", RUN, "contact", "101", reason={"fact": "employees", "
 
 
 def recomputed(entry: dict[str, Any]) -> str:
-    """The hash as architecture, section 7 defines it, by Python's json alone."""
+    """The hash as docs/audit.md defines it, by Python's json alone."""
     bound = {k: v for k, v in entry.items() if k not in {"hash", "before", "after", "reason"}}
     text = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -6,14 +6,44 @@ from pathlib import Path
 
 import pytest
 
+import crmsync
+from crmsync.store.writer import COLUMNS
+
 ROOT = Path(__file__).parents[2]
+CODE = ROOT / "crmsync"
+NAMED = re.compile(r"(?<![\w:/.-])((?:[a-z_0-9]+/)*[a-z_0-9]+\.(?:py|md))\b")
 LIFE = (ROOT / "docs" / "life-of-a-contact.md").read_text(encoding="utf-8")
+BUNDLED = {"verify.py"}  # the name that store/audit/standalone.py has in a bundle
 DOTTED = sorted(set(re.findall(r"`((?:[a-z_]+\.)+[A-Za-z_.]+)`", LIFE)))
 
 
 @pytest.mark.parametrize("name", DOTTED)
 def test_each_function_the_life_of_a_contact_names_is_there(name: str) -> None:
     assert _found(f"crmsync.{name}") is not None
+
+
+@pytest.mark.parametrize(
+    "page", [*CODE.rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=lambda p: p.name
+)
+def test_each_file_that_a_page_or_a_docstring_names_is_there(page: Path) -> None:
+    known = {f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.*") if path.suffix in {".py", ".md"}}
+    named = set(NAMED.findall(page.read_text(encoding="utf-8"))) - BUNDLED
+
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in known)} == set()
+
+
+def test_the_map_of_the_package_names_each_of_its_parts() -> None:
+    parts = {one.name for one in CODE.iterdir() if one.is_dir() and any(one.glob("*.*"))} - {"__pycache__"}
+    files = {one.name for one in CODE.glob("*.py") if not one.name.startswith("__")}
+
+    assert {f"{part}/" for part in parts} | files <= set(
+        re.findall(r"[a-z]+/|[a-z]+\.py", crmsync.__doc__ or "")
+    )
+
+
+@pytest.mark.parametrize("key", COLUMNS)
+def test_the_page_on_the_trail_explains_each_key_of_an_entry(key: str) -> None:
+    assert f"`{key}`" in (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
 
 
 def test_decisions_are_numbered_once_each() -> None:

@@ -19,7 +19,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what foll
 
 
 def objects(database: Database, where: AuditFilter) -> Iterator[dict[str, Any]]:
-    """Yield entries with the keys in the order of architecture, section 7."""
+    """Yield entries with the keys in the order of docs/audit.md."""
     last = 0
     while True:
         with database.read() as conn:

@@ -202,7 +202,7 @@ class Trail:
         return found
 
     def export(self, where: AuditFilter = EVERYTHING) -> Iterator[dict[str, Any]]:
-        """Yield entries as JSON objects (architecture, section 7), oldest first."""
+        """Yield entries as the JSON objects of docs/audit.md, oldest first."""
         return export.objects(self._database, where)
 
     def verify(self, head: str | None = None, *, workers: int = 1) -> Verified:
