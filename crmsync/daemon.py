@@ -80,7 +80,7 @@ class Daemon:
         """
         scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
         job = scheduler.add_job(
-            self.tick,
+            self.run_cycle,
             "interval",
             seconds=self.every.total_seconds(),
             next_run_time=self.now(),
@@ -103,7 +103,7 @@ class Daemon:
                 0
             )  # a pull under way is left where its last page was committed; threads would hold the exit up
 
-    def tick(self) -> None:
+    def run_cycle(self) -> None:
         """Run one cycle; what goes wrong is logged with what to do next, and the daemon goes on."""
         if self.stopping.is_set() or self._is_paused():
             return

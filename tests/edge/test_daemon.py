@@ -63,11 +63,11 @@ def a_daemon(*errors: Exception, clock: Callable[[], datetime] = Clock()) -> Dae
 def test_a_cycle_that_fails_is_told_and_the_next_one_runs(error: Exception) -> None:
     daemon = a_daemon(error)
 
-    daemon.tick()
+    daemon.run_cycle()
     assert (daemon.health.failures, daemon.health.last_status) == (1, "failed")
     assert daemon.health.problem
     assert daemon.health.last_success_at is None
-    daemon.tick()
+    daemon.run_cycle()
 
     assert (daemon.health.problem, daemon.health.last_status) == ("", "nothing")
     assert daemon.health.last_success_at == NOON
@@ -76,10 +76,10 @@ def test_a_cycle_that_fails_is_told_and_the_next_one_runs(error: Exception) -> N
 def test_only_a_refused_token_says_that_nothing_may_be_written() -> None:
     daemon = a_daemon(Unauthorized("HubSpot refused the access token."), StoreError("The disk is full."))
 
-    daemon.tick()
+    daemon.run_cycle()
     assert daemon.health.may_write is False
-    daemon.tick()
-    daemon.tick()
+    daemon.run_cycle()
+    daemon.run_cycle()
 
     assert daemon.health.may_write is True
 
@@ -90,12 +90,12 @@ def test_a_used_up_daily_limit_pauses_until_it_is_there_again() -> None:
         RateLimited("The portal's daily limit is used up.", policy="DAILY", retry_after_s=3_600), clock=clock
     )
 
-    daemon.tick()
+    daemon.run_cycle()
     clock.at += timedelta(minutes=59)
-    daemon.tick()
+    daemon.run_cycle()
     assert daemon.health.cycles == 1
     clock.at += timedelta(minutes=2)
-    daemon.tick()
+    daemon.run_cycle()
 
     assert daemon.health.cycles == 2
     assert "Paused until 2026-11-22 13:00 UTC" not in daemon.health.problem
@@ -104,7 +104,7 @@ def test_a_used_up_daily_limit_pauses_until_it_is_there_again() -> None:
 def test_a_cycle_that_was_asked_to_stop_is_no_failure() -> None:
     daemon = a_daemon(Stopped("Stopped."))
 
-    daemon.tick()
+    daemon.run_cycle()
 
     assert (daemon.health.failures, daemon.health.problem) == (0, "")
 
@@ -121,7 +121,7 @@ def test_a_clock_that_went_back_does_not_hold_the_next_cycle_up(scheduler: Backg
     clock = Clock()
     daemon = a_daemon(clock=clock)
     job = scheduler.add_job(
-        daemon.tick, "interval", seconds=60, next_run_time=clock.at + timedelta(seconds=60)
+        daemon.run_cycle, "interval", seconds=60, next_run_time=clock.at + timedelta(seconds=60)
     )
 
     daemon.heed_clock(job)
