@@ -4,7 +4,6 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -230,10 +229,3 @@ def _end_of_line(body: str, index: int) -> int:
 
 def _newline(body: str) -> str:
     return "\r\n" if "\r\n" in body else "\n"
-
-
-def void_roles(status: SignatureStatus) -> Iterator[str]:
-    """Yield each role once whose only signatures are over another content."""
-    yield from dict.fromkeys(
-        s.role for s in status.void if all(s.role != held.role for held in status.signed)
-    )

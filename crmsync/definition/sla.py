@@ -36,11 +36,6 @@ def due_at(sla: Sla, entered_at: datetime, *, fast_track: bool = False) -> datet
     return None
 
 
-def verdict_due_at(sla: Sla, entered_at: datetime) -> datetime | None:
-    """Return when sales must have accepted the lead or handed it back: elapsed time, not business time."""
-    return entered_at + timedelta(microseconds=sla.verdict.us) if sla.verdict else None
-
-
 def open_time(calendar: Calendar, start_at: datetime, end_at: datetime) -> timedelta:
     """Return how long the calendar was open between two instants; zero when the end is not after the start."""
     total = timedelta()

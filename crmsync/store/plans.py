@@ -91,13 +91,6 @@ class Plans:
             last = rows[-1].position
             yield tuple(change for row in rows for change in _changes_from(row.contact, row.changes))
 
-    def changes_of(self, plan: PlanId, contact: ContactId) -> tuple[Change, ...]:
-        """Return one contact's changes in a plan."""
-        c = t.plan_changes.c
-        query = sa.select(c.changes).where(c.contact == contact, c.plan == plan).order_by(c.position)
-        with self._database.read() as conn:
-            return tuple(ch for text in conn.scalars(query) for ch in _changes_from(contact, text))
-
     def of_contacts(self, contacts: Sequence[ContactId]) -> tuple[tuple[Plan, tuple[Change, ...]], ...]:
         """Return the plans that hold changes of any of these contacts, with those changes; the oldest first."""
         c, p = t.plan_changes.c, t.plans.c

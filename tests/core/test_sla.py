@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crmsync.definition.load import load
 from crmsync.definition.nouns import Calendar, Duration, Sla
-from crmsync.definition.sla import due_at, open_time, verdict_due_at
+from crmsync.definition.sla import due_at, open_time
 from crmsync.errors import DefinitionError
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -65,12 +65,6 @@ def test_nothing_promised_is_never_due() -> None:
 
 def test_an_office_that_never_opens_is_no_endless_wait() -> None:
     assert due_at(a_promise(Calendar(days=())), local("2026-11-24T09:00")) is None
-
-
-def test_a_verdict_is_due_in_elapsed_time() -> None:
-    sla = Sla(OFFICE, verdict=Duration(14 * 86_400_000_000, "14d"))
-
-    assert verdict_due_at(sla, local("2026-11-27T16:00")) == local("2026-12-11T16:00")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import date
 
 from crmsync.definition.document.reports import Reports
 from crmsync.definition.document.tree import ListNode, MapNode, Node, TextNode
-from crmsync.definition.nouns import DAY_US, Duration, Position, Range
+from crmsync.definition.nouns import DAY_US, Duration, Range
 
 NAME = re.compile(r"[\w-]+")
 DOTTED = re.compile(r"[\w.-]+")
@@ -37,9 +37,6 @@ class Place:
 
     def problem(self, text: str) -> None:
         self.reports.add(self.node.at, self.path, text)
-
-    def problem_at(self, at: Position, path: str, text: str) -> None:
-        self.reports.add(at, path, text)
 
     def unknown(self, what: str, name: str, known: Collection[str], *, lead: str = "allowed") -> None:
         """Report a name that is not one of the known ones."""

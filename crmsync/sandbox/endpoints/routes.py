@@ -14,7 +14,6 @@ from crmsync.sandbox.wire import Response
 DATED = frozenset({"2026-03", "2026-09"})
 CRM = DATED | {"v3"}
 LINKS = DATED | {"v4"}
-LINKS_ALSO_V3 = LINKS | {"v3"}
 FAMILIES = CRM | LINKS | {"2026-09-beta", "v1"}
 _VERSIONED = re.compile(r"v[1-4]|20\d\d-\d\d(?:-beta)?")
 
