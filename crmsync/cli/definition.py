@@ -95,13 +95,18 @@ def _an_address(_: click.Context, __: click.Parameter, who: str) -> str:
 
 
 @click.command("sign")
-@definition_option
+@click.option("--definition", "file", metavar="FILE", help="The file to sign [definition.path].")
 @click.option("--role", type=click.Choice(ROLES), required=True)
 @click.option("--who", metavar="EMAIL", required=True, callback=_an_address, help="The person who agrees.")
 @json_option
 @click.pass_obj
 def sign_command(call: "Call", file: str | None, role: str, who: str, *, as_json: bool) -> None:
     """Sign the definition's content, in its file; any change voids it."""
+    if file == _STDIN:
+        raise OperatorError(
+            "A signature is written into the file: standard input cannot be signed.",
+            next_step="Name the file with --definition FILE.",
+        )
     path = Path(file or path_of(call))
     refuse_unsound(checkup(str(path)))
     signed = sign(path, role=role, who=who, at=utcnow())

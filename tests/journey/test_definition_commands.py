@@ -139,6 +139,14 @@ def test_a_signature_names_somebody_who_can_be_asked(tmp_path: Path) -> None:
     assert (tmp_path / file).read_bytes() == before
 
 
+def test_standard_input_is_not_signed_and_the_message_asks_for_a_file(tmp_path: Path) -> None:
+    sound = (tmp_path / written(tmp_path)).read_bytes()
+    options = ("--definition", "-", "--role", "sales", "--who", "bo@acme.example")
+    done = run(tmp_path, "sign", *options, status=2, stdin=sound)
+
+    assert b"--definition FILE" in done.stderr
+
+
 def test_a_broken_agreement_is_not_signed(tmp_path: Path) -> None:
     file = written(tmp_path, {"examples": [{"name": "breaks", "given": {}, "expect": {"fit": 1}}]})
     before = (tmp_path / file).read_bytes()
