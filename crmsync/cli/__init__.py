@@ -18,7 +18,7 @@ _COMMANDS = {  # name -> (module that holds it, imported when it is called: the 
     "demo": ("demo", "See it work: a portal, a plan, the writes, the why."),
     "doctor": ("doctor", "Look at token, scopes, limits, properties, stages."),
     "erase": ("contact", "Erase a person; the trail still verifies."),
-    "evaluate": ("evaluate", "Evaluate records offline."),
+    "evaluate": ("evaluate", "Evaluate contacts offline, from a file."),
     "explain": ("contact", "Show the arithmetic of one contact."),
     "history": ("contact", "Show the life of one contact's stage."),
     "init": ("portal", "Write commented settings and a definition here."),

@@ -10,7 +10,7 @@ from rich.text import Text
 from crmsync.cli.asking import instant_text
 from crmsync.cli.knowledge import Knowledge
 from crmsync.cli.output import plain
-from crmsync.definition.evaluation.records import evaluation_json
+from crmsync.definition.evaluation.offline import evaluation_json
 from crmsync.definition.wording import card
 from crmsync.definition.wording.arithmetic import arithmetic
 from crmsync.insight.timeline import Moment, State, What

@@ -1,4 +1,4 @@
-"""`evaluate`: records in, evaluations out, line by line; no portal, no database."""
+"""`evaluate`: contacts in, evaluations out, line by line; no portal, no database."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from crmsync.cli.outlet import streamed
 from crmsync.cli.output import json_option
 from crmsync.cli.progress import counted
 from crmsync.definition.evaluation.evaluator import Evaluator
-from crmsync.definition.evaluation.records import BadLine, evaluate_lines, evaluation_json
+from crmsync.definition.evaluation.offline import BadLine, evaluate_lines, evaluation_json
 from crmsync.definition.text import instant, read_date
 from crmsync.errors import OperatorError
 from crmsync.model import Evaluation
@@ -38,12 +38,12 @@ _BLOCK = 1 << 20
 def evaluate(
     call: "Call", file: str | None, records: str, as_of: str, *, explain: bool, as_json: bool
 ) -> None:
-    """Evaluate records offline: one evaluation per line, in input order."""
+    """Evaluate contacts offline: one evaluation per line, in input order."""
     at = _instant(as_of)
     evaluator = Evaluator(load_from(_definition(file or path_of(call), records)))
     with _opened(records) as lines:
         made = evaluate_lines(
-            counted(lines, "records", lambda: _line_count(records)), evaluator, at, explain=explain
+            counted(lines, "contacts", lambda: _line_count(records)), evaluator, at, explain=explain
         )
         with streamed() as out:
             bad = _write(made, out, records, as_json=as_json)
@@ -68,7 +68,7 @@ def _instant(text: str) -> datetime:
 def _definition(file: str, records: str) -> str:
     if file == records == _STDIN:
         raise OperatorError(
-            "Definition and records cannot both be standard input.", next_step="Name a file for one."
+            "--definition and --records cannot both be standard input.", next_step="Name a file for one."
         )
     return file
 

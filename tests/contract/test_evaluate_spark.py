@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.evaluation.frames import Frames
+from crmsync.definition.evaluation.offline import evaluation_json, parse_contact
 from crmsync.definition.evaluation.reading import Reading
-from crmsync.definition.evaluation.records import evaluation_json, parse_record
 from crmsync.definition.evaluation.spark import bad_lines, read_lines
 from crmsync.definition.load import load
 from crmsync.model import Contact, Evaluation
@@ -83,7 +83,7 @@ def on_spark(session: Any, reading: Reading) -> Reading:
 
 
 def check(session: Any, compiled: Evaluator, lines: list[str], at: datetime) -> None:
-    contacts = [parse_record(line) for line in lines]
+    contacts = [parse_contact(line) for line in lines]
 
     compare(list(compiled.evaluate(contacts, at)), evaluated(session, compiled, contacts, at))
 
@@ -119,7 +119,7 @@ def test_the_vectors_pass_on_spark(spark: Any, name: str) -> None:
 def test_a_batch_on_spark_in_any_order_is_one_by_one_on_polars(spark: Any, seed: int) -> None:
     rng = Random(seed)
     compiled = Evaluator(loaded(definition(rng)))
-    contacts = [parse_record(json.dumps(contact(rng, number))) for number in range(60)]
+    contacts = [parse_contact(json.dumps(contact(rng, number))) for number in range(60)]
     shuffled = rng.sample(contacts, len(contacts))
     alone = rng.randrange(len(shuffled))
 
@@ -147,7 +147,7 @@ def test_lines_are_read_on_the_workers_and_evaluated_there(spark: Any) -> None:
     )
 
     got = {row["row"]: tuple(row)[1:] for row in said}
-    evaluations = compiled.evaluate((parse_record(line) for line in records), at)
+    evaluations = compiled.evaluate((parse_contact(line) for line in records), at)
     expected = {number: made for (number, _), made in zip(numbered, evaluations, strict=False)}
     assert got.keys() == expected.keys()
     for row, made in expected.items():

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from crmsync.definition.evaluation.evaluator import Evaluator
-from crmsync.definition.evaluation.records import evaluation_json, parse_record
+from crmsync.definition.evaluation.offline import evaluation_json, parse_contact
 from crmsync.definition.load import load
 from crmsync.errors import DefinitionError, Problem
 
@@ -82,7 +82,7 @@ SCALARS: list[Any] = [None, True, False, 0, -0.0, -1, 0.5, 1e308, 10**400, "", "
 SCALARS += [[], {}, [[]], {"": None}, [None], {"is": None}, {"all": []}, {"not": {}}, {"between": [2, 1]}]
 SCALARS += ["2026-13-01", "any", "\u0130", "\x1f"]
 CONTACTS = [
-    parse_record(line)
+    parse_contact(line)
     for line in (HERE / "conformance" / "01" / "records.jsonl").read_text("utf-8").splitlines()[:6]
 ]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

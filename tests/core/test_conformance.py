@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crmsync.definition.evaluation.evaluator import Evaluator
-from crmsync.definition.evaluation.records import BadLine, evaluate_lines, evaluation_json, parse_record
+from crmsync.definition.evaluation.offline import BadLine, evaluate_lines, evaluation_json, parse_contact
 from crmsync.definition.load import load
 from crmsync.definition.text import instant, read_date
 
@@ -85,7 +85,7 @@ def test_the_worked_example_of_the_language_gives_its_evaluation() -> None:
     definition = load(HERE / "definitions" / "b2b-saas.yaml")
 
     (evaluation,) = Evaluator(definition).evaluate(
-        [parse_record(json.dumps(WORKED))], as_of("2026-11-22T00:00:00Z")
+        [parse_contact(json.dumps(WORKED))], as_of("2026-11-22T00:00:00Z")
     )
 
     got = evaluation_json(evaluation)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crmsync.definition.evaluation.evaluator import Evaluator
-from crmsync.definition.evaluation.records import evaluation_json, parse_record
+from crmsync.definition.evaluation.offline import evaluation_json, parse_contact
 from crmsync.definition.load import load
 from crmsync.definition.text import instant
 from crmsync.model import Evaluation
@@ -36,7 +36,7 @@ def compiled(**sections: str) -> Evaluator:
 
 
 def evaluate(record: dict[str, Any] | None = None, **sections: str) -> Evaluation:
-    contact = parse_record(json.dumps({"id": "1", **(record or {})}))
+    contact = parse_contact(json.dumps({"id": "1", **(record or {})}))
     (made,) = compiled(**sections).evaluate([contact], NOW)
     return made
 
@@ -179,7 +179,7 @@ def test_an_event_that_matches_two_names_counts_once() -> None:
 def test_nothing_is_reported_as_a_negative_zero(criterion: str) -> None:
     evaluator = compiled(engagement=f"{{groups: {{g: {{criteria: [{{id: c, {criterion}}}]}}}}}}")
     long_ago = visits("2026-10-01") if "half_life" in criterion else {}
-    two = [parse_record(json.dumps({"id": i, **long_ago})) for i in "12"]  # one row takes another way
+    two = [parse_contact(json.dumps({"id": i, **long_ago})) for i in "12"]  # one row takes another way
 
     for made in evaluator.evaluate(two, NOW):
         scores = [made.engagement, *made.groups.values(), *made.points.values()]
@@ -443,7 +443,7 @@ def test_overrides_replace_by_id_before_anything_is_scored() -> None:
 
 def test_what_is_missing_names_gate_wish_and_sight() -> None:
     rules = "{mql: {enter: {all: [{id: g.size, size: {at_least: 5}}, {id: g.be, country: be}]}}}"
-    contact = parse_record(json.dumps({"id": "1", "contact": {"size": "3"}}))
+    contact = parse_contact(json.dumps({"id": "1", "contact": {"size": "3"}}))
     (made,) = compiled(stages=stages(rules)).evaluate([contact], NOW, explain=True)
     why: Any = made.explanation
 
@@ -469,7 +469,7 @@ def test_an_overridden_gate_is_explained_as_it_was_resolved() -> None:
         "stages": stages("{mql: {enter: {id: g, country: be}}}"),
         "campaigns": f"[{campaign('c1', '{all: []}', '{gates: {g: {size: {at_least: 2}}}}')}]",
     }
-    contact = parse_record(json.dumps({"id": "1", "contact": {"size": "1"}}))
+    contact = parse_contact(json.dumps({"id": "1", "contact": {"size": "1"}}))
     (made,) = compiled(**sections).evaluate([contact], NOW, explain=True)
     why: Any = made.explanation
 
@@ -519,7 +519,8 @@ def test_without_stages_there_are_scores_and_nobody_is_moved() -> None:
     )
 
     nowhere, somewhere = scores_only.evaluate(
-        [parse_record('{"id": "1"}'), parse_record('{"id": "2", "contact": {"lifecyclestage": "lead"}}')], NOW
+        [parse_contact('{"id": "1"}'), parse_contact('{"id": "2", "contact": {"lifecyclestage": "lead"}}')],
+        NOW,
     )
 
     assert (nowhere.fit, nowhere.code, nowhere.outcome) == (5.0, "kept", "nurture")

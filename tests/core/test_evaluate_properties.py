@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crmsync.definition.evaluation import evaluator
 from crmsync.definition.evaluation.evaluator import Evaluator
-from crmsync.definition.evaluation.records import evaluation_json, parse_record
+from crmsync.definition.evaluation.offline import evaluation_json, parse_contact
 from crmsync.definition.load import load
 from crmsync.definition.text import micros
 from crmsync.model import Contact, ContactId, Evaluation, Event
@@ -30,7 +30,7 @@ SOME = settings(
 def scene(seed: int, contacts: int = 24) -> tuple[Evaluator, list[Contact]]:
     rng = Random(seed)
     compiled = Evaluator(loaded(definition(rng)))
-    return compiled, [parse_record(json.dumps(contact(rng, number))) for number in range(contacts)]
+    return compiled, [parse_contact(json.dumps(contact(rng, number))) for number in range(contacts)]
 
 
 def said(evaluation: Evaluation) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_a_second_reading_of_the_language_agrees_on_every_contact(seed: int) -> 
     rng = Random(seed)
     agreement = definition(rng)
     records = [contact(rng, number) for number in range(24)]
-    contacts = [parse_record(json.dumps(record)) for record in records]
+    contacts = [parse_contact(json.dumps(record)) for record in records]
 
     for evaluation, record in zip(Evaluator(loaded(agreement)).evaluate(contacts, NOW), records, strict=True):
         got, expected = said(evaluation), Oracle(agreement, record, micros(NOW)).evaluate()
@@ -147,7 +147,7 @@ def test_a_fact_that_no_rule_reads_changes_nothing(seed: int, value: str) -> Non
     agreement = definition(rng)
     agreement["facts"] = {**agreement["facts"], "unread": "contact.unread"}
     compiled = Evaluator(loaded(agreement))
-    contacts = [parse_record(json.dumps(contact(rng, number))) for number in range(8)]
+    contacts = [parse_contact(json.dumps(contact(rng, number))) for number in range(8)]
     told = [
         replace(one, properties={**one.properties, "unread": value, "undeclared": value}) for one in contacts
     ]

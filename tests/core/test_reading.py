@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crmsync.definition.evaluation.evaluator import Evaluator
-from crmsync.definition.evaluation.records import BadLine, BadRecord, evaluate_lines, parse_record
+from crmsync.definition.evaluation.offline import BadContact, BadLine, evaluate_lines, parse_contact
 from crmsync.definition.load import load
 from crmsync.definition.text import (
     fold,
@@ -130,7 +130,7 @@ stages: {order: [lead], rules: {}}
 def evaluated(**record: Any) -> Evaluation:
     compiled = Evaluator(load(DEFINITION, name="reading.yaml"))
     line = json.dumps({"id": "1", **record})
-    (made,) = compiled.evaluate([parse_record(line)], instant(NOON), explain=True)
+    (made,) = compiled.evaluate([parse_contact(line)], instant(NOON), explain=True)
     return made
 
 
@@ -294,14 +294,14 @@ def test_an_unreadable_entry_date_is_unknown_and_a_finding() -> None:
     ],
 )
 def test_a_line_that_is_no_contact_says_why(line: str | bytes, problem: str) -> None:
-    with pytest.raises(BadRecord) as caught:
-        parse_record(line)
+    with pytest.raises(BadContact) as caught:
+        parse_contact(line)
 
     assert str(caught.value).startswith(problem)
 
 
 def test_keys_of_others_are_ignored_and_a_numeric_id_is_its_text() -> None:
-    contact = parse_record('{"id": 101, "note": "x", "contact": null, "company": null}')
+    contact = parse_contact('{"id": 101, "note": "x", "contact": null, "company": null}')
 
     assert (contact.id, dict(contact.properties), contact.company) == ("101", {}, None)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crmsync.definition.evaluation.evaluator import Evaluator
-from crmsync.definition.evaluation.records import parse_record
+from crmsync.definition.evaluation.offline import parse_contact
 from crmsync.definition.load import load
 from crmsync.model import OWN, STAGE, Evaluation
 from crmsync.sandbox import Sandbox
@@ -38,7 +38,7 @@ def environment(sandbox: Sandbox, store: str, api_version: str = "2026-09") -> d
 
 
 def expected_of(records: list[dict[str, Any]], as_of: datetime) -> dict[str, Evaluation]:
-    contacts = [parse_record(json.dumps(record)) for record in records]
+    contacts = [parse_contact(json.dumps(record)) for record in records]
     return {one.id: one for one in Evaluator(load(DEFINITION)).evaluate(contacts, as_of)}
 
 

@@ -13,8 +13,8 @@ import polars as pl
 
 from crmsync.definition.evaluation.frames import Frames
 from crmsync.definition.evaluation.layout import ROW, Layout
+from crmsync.definition.evaluation.offline import BadContact, parse_contact
 from crmsync.definition.evaluation.reading import Reader, Reading, contact_schema, event_schema
-from crmsync.definition.evaluation.records import BadRecord, parse_record
 from crmsync.definition.nouns import Definition
 from crmsync.model import Contact
 
@@ -74,17 +74,17 @@ def _readings(layout: Layout, batches: Batches) -> Iterator[tuple[Sequence[int],
         yield [row for row, _ in parsed], reader.read(contact for _, contact in parsed)
 
 
-def _parsed(batch: Any) -> Iterator[tuple[int, Contact | BadRecord]]:
+def _parsed(batch: Any) -> Iterator[tuple[int, Contact | BadContact]]:
     for row, line in zip(batch[ROW].to_pylist(), batch["line"].to_pylist(), strict=True):
         try:
-            yield row, parse_record(line)
-        except BadRecord as error:
+            yield row, parse_contact(line)
+        except BadContact as error:
             yield row, error
 
 
 def _problems(batches: Batches) -> Iterator[Any]:
     for batch in batches:
-        bad = [(row, str(problem)) for row, problem in _parsed(batch) if isinstance(problem, BadRecord)]
+        bad = [(row, str(problem)) for row, problem in _parsed(batch) if isinstance(problem, BadContact)]
         schema = {ROW: pl.Int64(), "problem": pl.String()}
         frame = pl.DataFrame(bad, schema=schema, orient="row")
         yield from _arrow(frame, schema)

@@ -21,7 +21,7 @@ _NO_ENTRY = Finding(path="stage_entered_at", problem="not an instant", fact="day
 SLICE = 5_000  # lines held at once
 
 
-class BadRecord(ValueError):
+class BadContact(ValueError):
     """A line that is not a contact; says what is wrong without repeating the line."""
 
 
@@ -47,25 +47,25 @@ class _Number(str):
     __slots__ = ()
 
 
-def parse_record(line: bytes | str) -> Contact:
+def parse_contact(line: bytes | str) -> Contact:
     """
     Return the contact of one line.
 
     Raises:
-        BadRecord: the line is not JSON, or not a contact of section 11.
+        BadContact: the line is not JSON, or not a contact of section 11.
     """
-    record = _json(line)
-    if not isinstance(record, dict):
-        raise BadRecord(f"must be a JSON object, not {_named(record)}")
-    _refuse_misspelt(record)
-    entered = _text(record.get("stage_entered_at"), "stage_entered_at")
+    given = _json(line)
+    if not isinstance(given, dict):
+        raise BadContact(f"must be a JSON object, not {_named(given)}")
+    _refuse_misspelt(given)
+    entered = _text(given.get("stage_entered_at"), "stage_entered_at")
     entered_at = _at(entered)
     return Contact(
-        id=ContactId(_id(record.get("id"))),
-        properties=_properties(record.get("contact"), "contact") or {},
-        company=_properties(record.get("company"), "company"),
-        deals=tuple(_deal(deal) for deal in _list(record.get("deals"), "deals")),
-        events=tuple(_event(event) for event in _list(record.get("events"), "events")),
+        id=ContactId(_id(given.get("id"))),
+        properties=_properties(given.get("contact"), "contact") or {},
+        company=_properties(given.get("company"), "company"),
+        deals=tuple(_deal(deal) for deal in _list(given.get("deals"), "deals")),
+        events=tuple(_event(event) for event in _list(given.get("events"), "events")),
         stage_entered_at=entered_at,
         findings=(_NO_ENTRY,) if entered and entered.strip() and entered_at is None else (),
     )
@@ -84,31 +84,31 @@ def _evaluate_batch(
     batch: Sequence[tuple[int, bytes | str]], evaluator: Evaluator, as_of: datetime, explain: Explain
 ) -> Iterator[Evaluation | BadLine]:
     read = [_read_line(number, line) for number, line in batch]
-    contacts = [item for item in read if isinstance(item, Contact)]
+    contacts = [one for one in read if isinstance(one, Contact)]
     evaluations = evaluator.evaluate(contacts, as_of, explain=explain)
-    for item in read:
-        yield item if isinstance(item, BadLine) else next(evaluations)
+    for one in read:
+        yield one if isinstance(one, BadLine) else next(evaluations)
 
 
 def _read_line(number: int, line: bytes | str) -> Contact | BadLine:
     try:
-        return parse_record(line)
-    except BadRecord as error:
+        return parse_contact(line)
+    except BadContact as error:
         return BadLine(number, str(error))
 
 
-def _refuse_misspelt(record: Mapping[str, Any]) -> None:
+def _refuse_misspelt(given: Mapping[str, Any]) -> None:
     """Refuse a key that looks like a missing one; other keys are somebody else's and ignored."""
-    for key in record.keys() - set(_KEYS):
+    for key in given.keys() - set(_KEYS):
         for meant in difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.75):
-            if meant not in record:
-                raise BadRecord(f"unknown key `{key[:40]}`; did you mean `{meant}`?")
+            if meant not in given:
+                raise BadContact(f"unknown key `{key[:40]}`; did you mean `{meant}`?")
 
 
 def _json(line: bytes | str) -> Any:
     try:
         text = line.decode("utf-8-sig") if isinstance(line, bytes) else line
-        record = json.loads(
+        given = json.loads(
             text,
             parse_int=_Number,
             parse_float=_Number,
@@ -116,16 +116,16 @@ def _json(line: bytes | str) -> Any:
             object_pairs_hook=_unique,
         )
         if "\\ud" in text.lower():
-            json.dumps(record, ensure_ascii=False).encode()
+            json.dumps(given, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
-        raise BadRecord(f"not UTF-8 at byte {error.start + 1}") from error
+        raise BadContact(f"not UTF-8 at byte {error.start + 1}") from error
     except UnicodeEncodeError as error:
-        raise BadRecord("half a surrogate pair is not text") from error
+        raise BadContact("half a surrogate pair is not text") from error
     except json.JSONDecodeError as error:
-        raise BadRecord(f"not JSON at column {error.colno}: {error.msg}") from error
+        raise BadContact(f"not JSON at column {error.colno}: {error.msg}") from error
     except RecursionError as error:
-        raise BadRecord("nested too deep") from error
-    return record
+        raise BadContact("nested too deep") from error
+    return given
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -134,12 +134,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         shown = twice[:40].encode("utf-8", "replace").decode()  # half a surrogate pair cannot be shown
-        raise BadRecord(f"the key `{shown}` stands twice")
+        raise BadContact(f"the key `{shown}` stands twice")
     return made
 
 
 def _no_constant(name: str) -> None:
-    raise BadRecord(f"{name} is not JSON")
+    raise BadContact(f"{name} is not JSON")
 
 
 def _named(value: object) -> str:
@@ -152,7 +152,7 @@ def _named(value: object) -> str:
 def _id(value: object) -> str:
     if isinstance(value, str) and value.strip():
         return str(value)
-    raise BadRecord(f"`id` must be a text, not {'empty' if isinstance(value, str) else _named(value)}")
+    raise BadContact(f"`id` must be a text, not {'empty' if isinstance(value, str) else _named(value)}")
 
 
 def _text(value: object, where: str) -> str | None:
@@ -161,14 +161,14 @@ def _text(value: object, where: str) -> str | None:
         return None if value is None else str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    raise BadRecord(f"`{where}` must be text, a number, a boolean or null, not {_named(value)}")
+    raise BadContact(f"`{where}` must be text, a number, a boolean or null, not {_named(value)}")
 
 
 def _properties(value: object, where: str) -> Mapping[str, str | None] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise BadRecord(f"`{where}` must be an object, not {_named(value)}")
+        raise BadContact(f"`{where}` must be an object, not {_named(value)}")
     return {name: _text(item, f"{where}.{name[:40]}") for name, item in value.items()}
 
 
@@ -176,25 +176,25 @@ def _list(value: object, where: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise BadRecord(f"`{where}` must be a list, not {_named(value)}")
+        raise BadContact(f"`{where}` must be a list, not {_named(value)}")
     return value
 
 
 def _deal(value: object) -> Deal:
     if not isinstance(value, dict):
-        raise BadRecord(f"a deal must be an object, not {_named(value)}")
+        raise BadContact(f"a deal must be an object, not {_named(value)}")
     state = value.get("state")
     if state not in _STATES:
-        raise BadRecord(f"the `state` of a deal must be one of {', '.join(_STATES)}")
+        raise BadContact(f"the `state` of a deal must be one of {', '.join(_STATES)}")
     return Deal(str(state), _text(value.get("amount"), "deals.amount"))
 
 
 def _event(value: object) -> Event:
     if not isinstance(value, dict):
-        raise BadRecord(f"an event must be an object, not {_named(value)}")
+        raise BadContact(f"an event must be an object, not {_named(value)}")
     source = value.get("source")
     if not isinstance(source, str):
-        raise BadRecord(f"the `source` of an event must be a text, not {_named(source)}")
+        raise BadContact(f"the `source` of an event must be a text, not {_named(source)}")
     return Event(
         source=str(source),
         at=_at(_text(value.get("at"), "events.at")),
