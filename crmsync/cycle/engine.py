@@ -86,7 +86,8 @@ class Engine:
         run, now = self._start()
         applier = self._applier(run)
         applier.settle_unfinished(may_send=self._may_send)
-        applier.apply_approved(self.config.definition)
+        if self.config.mode != "observe":
+            applier.apply_approved(self.config.definition)
         pulled = self.pull(now, also=also)
         plan, planned = self._plan(run, pulled)
         if plan is not None and plan.status is not PlanStatus.PARKED:

@@ -223,6 +223,15 @@ def test_in_observe_mode_nothing_is_applied(world: World) -> None:
         world.with_(mode="observe").engine().apply(planned.id)
 
 
+def test_in_observe_mode_a_cycle_leaves_an_approved_plan_where_it_is(careful: World, approved: Plan) -> None:
+    observing = careful.with_(mode="observe")
+
+    observing.sync()
+
+    assert observing.portal.writes == []
+    assert _status(observing, approved) is PlanStatus.APPROVED
+
+
 def test_a_plan_that_was_never_finished_is_not_applied(world: World) -> None:
     world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
     planned = world.engine().plan().plan
