@@ -28,7 +28,7 @@ class Service:
 
     app: App
     health: Health = field(default_factory=Health)
-    _seen: str = ""
+    _seen: str | None = None  # the file's hash; "" when there was none to read, None before the first look
     _desk: desks.StoreDesk | None = None
     _checked_at: datetime | None = None
 
@@ -90,7 +90,7 @@ class Service:
         seen = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         if seen == self._seen:
             return
-        first, self._seen = not self._seen, seen
+        first, self._seen = self._seen is None, seen
         if first:
             return
         try:

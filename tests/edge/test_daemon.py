@@ -179,6 +179,21 @@ def test_a_definition_file_taken_away_while_running_is_no_bug(service: Service) 
     assert "stays in force" in service.health.definition_problem
 
 
+def test_a_definition_file_that_comes_back_changed_is_taken_up(service: Service) -> None:
+    path, app = service.app.settings.definition.path, service.app
+    good = path.read_text()
+    service.cycle()
+    before = app.definition.ref
+    path.unlink()
+    service.cycle()
+    path.write_text(good.replace("cap: 36", "cap: 35"))
+
+    service.cycle()
+
+    assert app.definition.ref != before
+    assert service.health.definition_problem == ""
+
+
 def test_the_metrics_are_prometheus_text_and_each_is_explained_in_the_documentation(service: Service) -> None:
     service.cycle()
     told = metrics_text(service.health, service.app.gateway, service.app.store)
