@@ -7,6 +7,9 @@ from enum import StrEnum
 from typing import Protocol
 
 
+_CLOCK_WENT_BACK = timedelta(hours=1)
+
+
 class Memory(Protocol):
     """Small facts that outlive the process, by name. Both methods may raise StoreError."""
 
@@ -71,6 +74,8 @@ def is_due(job: Job, last_at: datetime | None, now: datetime, schedule: Schedule
     """
     if last_at is None:
         return False
+    if last_at - now > _CLOCK_WENT_BACK:
+        return True  # nobody knows when it was; it is noted anew, else it would wait until the clock has caught up
     match job:
         case Job.RESCAN:
             return now - last_at >= schedule.rescan_every

@@ -124,7 +124,8 @@ class Streams:
             return self.sweep(kind)
         self.watcher.begin(kind.value, unknown)
         until = self.portal.now() - self.lag
-        pulled = self._window(kind, cursor.until - self.overlap, until, again=False)
+        # a portal's clock that ran ahead and was set back must not make the window empty
+        pulled = self._window(kind, min(cursor.until, until) - self.overlap, until, again=False)
         if until > cursor.until:  # never backwards, whatever the portal's clock says
             self.mirror.take(Intake(cursor=replace(cursor, until=until)))
         return pulled

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from crmsync.cycle.agenda import Job
+from crmsync.cycle.agenda import Job, Schedule, is_due
 from crmsync.errors import Unavailable
 from crmsync.model import Association, Form, Kind, Page, Reading, Submission
 from tests.cycle.conftest import World, a_contact, a_meeting
@@ -235,6 +235,24 @@ def test_a_restored_contact_is_evaluated_again(world: World) -> None:
     assert size == 9
     assert world.store.mirror.size() == 10
     assert summary.tally.evaluated == 1
+
+
+def test_g7_a_portals_clock_that_ran_ahead_and_was_set_back_hides_no_change(world: World) -> None:
+    world.portal.put(a_contact("101"))
+    world.sync()
+    right = world.portal.clock
+    world.portal.clock = right + timedelta(days=300)
+    world.sync()
+    world.portal.clock = right + timedelta(minutes=1)
+    world.portal.put(a_contact("101", jobtitle="VP Sales"))
+
+    assert world.sync().tally.evaluated == 1
+
+
+def test_what_was_done_at_an_instant_that_has_not_come_yet_is_due() -> None:
+    for job in Job:
+        assert is_due(job, NOW + timedelta(days=300), NOW, Schedule())
+        assert not is_due(job, NOW + timedelta(seconds=1), NOW, Schedule())
 
 
 def test_a_clock_of_ours_that_is_wrong_moves_no_cursor(world: World) -> None:
