@@ -6,7 +6,6 @@ from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
 
-
 _CLOCK_WENT_BACK = timedelta(hours=1)
 
 

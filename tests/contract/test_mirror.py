@@ -162,6 +162,23 @@ def test_signals_follow_a_contact_into_the_one_it_was_merged_into(store: Store) 
     assert [event.count for event in known(store, "102").contact.events] == [3]
 
 
+def test_g7_engagements_follow_a_contact_into_the_one_it_was_merged_into(store: Store) -> None:
+    take(store, a_contact("101"), a_contact("102"), a_call("55", ["101"]), a_call("56", ["101", "102"]))
+
+    gone = tuple(Gone(Kind.CONTACT, one, into="201") for one in ("101", "102"))
+    store.mirror.take(Intake(snapshots=(a_contact("201", merged_ids=("101", "102")),), gone=gone))
+
+    assert [event.source for event in known(store, "201").contact.events] == ["calls", "calls"]
+
+
+def test_a_counter_that_jumps_beyond_all_bounds_is_stored(store: Store) -> None:
+    take(store, a_contact("101"))
+
+    store.mirror.take(Intake(signals=(Signal(ContactId("101"), "opens", NOON, 10**18),)))
+
+    assert known(store).contact.events[0].count >= 10**9
+
+
 @pytest.mark.parametrize("slice_size", [1, 2, 100])
 def test_slices_come_in_the_order_of_numbers_and_miss_nobody(store: Store, slice_size: int) -> None:
     take(store, *(a_contact(id_) for id_ in ("100", "9", "abc", "20", "3")))

@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import STAGE, Association, Gone, Intake, Kind, Signal, Snapshot, Submission
+from crmsync.model import ENGAGEMENTS, STAGE, Association, Gone, Intake, Kind, Signal, Snapshot, Submission
 from crmsync.store import tables as t
 from crmsync.store.canonical import storable
 from crmsync.store.compact import deal_text, dumps, event_text, properties_text, version_text
@@ -17,6 +17,7 @@ from crmsync.store.instants import maybe_to_micros, to_micros
 from crmsync.store.mirror.versions import Superseded, contact_value, keep
 
 _ECHO_SLACK = 3_600_000_000  # of our own write we noted our clock; the portal's stamp is a little off
+_MOST_COUNTED = 2**31 - 1  # what PostgreSQL's integer holds
 _CONTACT_SIDE = (Kind.COMPANY, Kind.DEAL)  # of these the past associations are kept too
 
 
@@ -242,7 +243,12 @@ class Taking:
             self._conn.execute(
                 t.signals.insert(),
                 [
-                    {"contact": s.contact, "property": s.property, "at": to_micros(s.at), "count": s.count}
+                    {
+                        "contact": s.contact,
+                        "property": s.property,
+                        "at": to_micros(s.at),
+                        "count": min(s.count, _MOST_COUNTED),
+                    }
                     for s in signals
                 ],
             )
@@ -266,7 +272,19 @@ class Taking:
         merged = [(g.id, g.into) for g in gone if g.kind is Kind.CONTACT and g.into is not None]
         self._take_merges(merged)
         for contact, into in merged:
-            self._conn.execute(t.signals.update().where(t.signals.c.contact == contact).values(contact=into))
+            self._hand_over(contact, into)
+            self._due.add(into)
+
+    def _hand_over(self, contact: str, into: str) -> None:
+        """What a merged contact did counts for the one it became: the portal moves it, and no engagement tells."""
+        self._conn.execute(t.signals.update().where(t.signals.c.contact == contact).values(contact=into))
+        a = t.associations.c
+        engagements = [kind.value for kind in ENGAGEMENTS]
+        query = sa.select(a.kind, a.other).where(a.contact == contact, a.kind.in_(engagements))
+        rows = [
+            _association_row(into, kind, other, primary=False) for kind, other in self._conn.execute(query)
+        ]
+        self._database.upsert(self._conn, t.associations, rows, keep=("is_primary",))
 
     # --- who is due ----------------------------------------------------------------------------------------
 
