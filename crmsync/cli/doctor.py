@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, islice
 from textwrap import fill
 
 import click
@@ -184,7 +184,7 @@ def _other_writers(app: App) -> Check:
     """Count who set the stage of contacts that changed lately; crmsync's own writes aside."""
     what, until = "who else writes the stage", app.gateway.now()
     lately = app.gateway.changed(Kind.CONTACT, until - _LATELY, until)
-    ids = [ContactId(one.id) for one in chain.from_iterable(lately)][:_LOOKED_AT]
+    ids = [ContactId(one.id) for one in islice(chain.from_iterable(lately), _LOOKED_AT)]  # one page, no more
     versions = app.gateway.history(STAGE, ids) if ids else {}
     recent = [
         one for some in versions.values() for one in some if not one.is_ours and one.at > until - _LATELY
