@@ -13,6 +13,7 @@ from crmsync.cycle import pull
 from crmsync.cycle.activation import Activation
 from crmsync.cycle.agenda import Agenda, Job, Memory, Schedule
 from crmsync.cycle.apply import Applier
+from crmsync.cycle.asked import begin_again
 from crmsync.cycle.guard import Circumstances, Limits, guard, ready
 from crmsync.cycle.planning import Planner
 from crmsync.cycle.plans import DraftPlan, Observed, Planned, Plans
@@ -141,6 +142,7 @@ class Engine:
         agenda, activation, definition = self._agenda, self._activation, self.config.definition
         due = agenda.due(now, also)
         back = agenda.rescan_back(now)
+        begin_again(self.memory, self.streams)
         pulled = pull.pull(self.streams, due, rescan_back=back, workers=self.config.workers)
         if Job.TICK in due or activation.is_new(definition):
             self.streams.mirror.mark_all_due()

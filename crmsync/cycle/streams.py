@@ -130,6 +130,12 @@ class Streams:
             self.mirror.take(Intake(cursor=replace(cursor, until=until)))
         return pulled
 
+    def begin_again(self, kind: Kind) -> None:
+        """Forget how far it was read: the next catch-up reads the whole list."""
+        cursor = self.mirror.cursor(kind.value)
+        if cursor.until is not None or cursor.after is not None:
+            self.mirror.take(Intake(cursor=replace(cursor, until=None, after=None)))
+
     def rescan(self, kind: Kind, back: timedelta) -> Pulled:
         """Read a longer stretch again: late index entries, and associations, whose changes bump nothing."""
         until = self.portal.now() - self.lag

@@ -8,8 +8,8 @@ from typing import Any
 
 from crmsync.cycle.agenda import Job, Schedule, is_due
 from crmsync.errors import Unavailable
-from crmsync.model import Association, Form, Kind, Page, Reading, Submission
-from tests.cycle.conftest import World, a_contact, a_meeting
+from crmsync.model import Association, Form, Kind, Page, Reading, Snapshot, Submission
+from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 from tests.fakes import NOW, FakePortal
 
 
@@ -284,3 +284,67 @@ def test_a_contact_that_changes_between_search_and_read_is_taken_as_it_is_then(w
 
     assert world.portal.shows("101", "crmsync_fit") == "40"
     assert due(world) == []
+
+
+UNGUARDED = replace(WIDE, park_on_new_definition=False)
+SENIOR = DEFINITION.replace("title: contact.jobtitle", "title: contact.seniority")
+WITHOUT_COMPANY = DEFINITION.replace("  industry: company.industry\n", "").replace(
+    "    - {id: fit.industry, points: 20, when: {industry: software}}\n", ""
+)
+
+
+def settled(world: World) -> None:
+    """Let everything be read and written, and the echo of it be read too."""
+    for _ in range(2):
+        world.sync()
+    world.portal.clock += timedelta(minutes=40)
+    world.sync()
+
+
+def test_g7_what_a_changed_definition_reads_for_the_first_time_is_read_of_everybody(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", seniority="VP"))
+    settled(world)
+    changed = world.with_(definition=SENIOR, limits=UNGUARDED)
+
+    changed.sync()
+
+    assert changed.portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_g7_a_changed_definition_that_asks_for_the_company_finds_it(world: World) -> None:
+    company = Snapshot(Kind.COMPANY, "7", NOW, {"industry": "software"})
+    ends = {Kind.COMPANY: (Association("7", is_primary=True),)}
+    world.portal.put(company)
+    world.portal.put(replace(a_contact("101", "lead"), associations=ends))
+    settled(world.with_(definition=WITHOUT_COMPANY))
+
+    world.with_(limits=UNGUARDED).sync()
+
+    assert world.portal.shows("101", "crmsync_fit") == "20"
+
+
+def test_a_definition_that_reads_no_more_than_the_one_before_costs_no_list(world: World) -> None:
+    portal = breaking(world)
+    portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    world.sync()
+    before = portal.starts
+
+    world.with_(definition=WITHOUT_COMPANY).sync()
+
+    assert portal.starts == before
+
+
+def test_g3_reading_more_of_everybody_goes_on_where_it_was_interrupted(world: World) -> None:
+    portal = breaking(world)
+    for number in range(1, 251):
+        portal.put(a_contact(str(number), "lead", seniority="VP"))
+    world.sync()
+    changed = world.with_(definition=SENIOR, limits=UNGUARDED)
+    portal.break_at, portal.starts = portal.pages + 2, ()
+    with suppress(Unavailable):
+        changed.sync()
+
+    changed.sync()
+
+    assert portal.starts == (None, "101", "101", "201")
+    assert portal.shows("250", "crmsync_fit") == "40"
