@@ -340,11 +340,11 @@ def test_g3_reading_more_of_everybody_goes_on_where_it_was_interrupted(world: Wo
         portal.put(a_contact(str(number), "lead", seniority="VP"))
     world.sync()
     changed = world.with_(definition=SENIOR, limits=UNGUARDED)
-    portal.break_at, portal.starts = portal.pages + 2, ()
+    portal.break_at, read = portal.pages + 2, len(portal.starts)
     with suppress(Unavailable):
         changed.sync()
 
     changed.sync()
 
-    assert portal.starts == (None, "101", "101", "201")
+    assert portal.starts[read:] == (None, "101", "101", "201")
     assert portal.shows("250", "crmsync_fit") == "40"
