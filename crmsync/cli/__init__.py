@@ -66,7 +66,11 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.version_option(__version__, prog_name="crmsync")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file [config/crmsync.toml].")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Settings file [$CRMSYNC_CONFIG, else config/crmsync.toml].",
+)
 @click.option(
     "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Override a setting, e.g. web.port=9000."
 )

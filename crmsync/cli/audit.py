@@ -52,7 +52,9 @@ def audit() -> None:
 
 @audit.command("list", short_help="List entries, the newest first.")
 @_filtered
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many at most."
+)
 @json_option
 @click.pass_obj
 def list_(call: Call, /, *, limit: int, as_json: bool, **filters: str | None) -> None:

@@ -96,7 +96,7 @@ def _an_address(_: click.Context, __: click.Parameter, who: str) -> str:
 
 @click.command("sign")
 @click.option("--definition", "file", metavar="FILE", help="The file to sign [definition.path].")
-@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--role", type=click.Choice(ROLES), required=True, help="For which team.")
 @click.option("--who", metavar="EMAIL", required=True, callback=_an_address, help="The person who agrees.")
 @json_option
 @click.pass_obj

@@ -163,7 +163,7 @@ class GuardSettings(_Section):
     )
     max_demotions: int = Field(50, ge=0, description="Demotions in one plan before it is parked.")
     max_shrink: Share = Field(
-        0.2, description="Share of contacts missing since the last cycle before the plan is parked."
+        0.2, description="Share of known contacts gone from the portal before the plan is parked."
     )
     park_on_new_definition: bool = Field(
         default=True, description="Park the first plan under a changed definition."
