@@ -220,6 +220,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Form:
+    """A form whose submissions the portal gives out; `name` is what definitions match."""
+
     id: str
     name: str
 
@@ -256,12 +258,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
+    """How many items of evidence are true, whether that is enough, and which are not."""
+
     count: int = 0
     satisfied: bool = False
     missing: tuple[str, ...] = ()
 
 
 class Action(StrEnum):
+    """What the definition wants done with the stage; hold: the contact has one that is not the definition's to move."""
+
     PROMOTE = "promote"
     DEMOTE = "demote"
     KEEP = "keep"
@@ -365,12 +371,14 @@ class Tally:
 
 
 class PlanStatus(StrEnum):
+    """How far a plan has come."""
+
     OPEN = "open"  # being made, or shown and not yet decided
-    PARKED = "parked"
+    PARKED = "parked"  # the guard made it wait for a person
     APPROVED = "approved"
     REJECTED = "rejected"
     APPLIED = "applied"
-    SUPERSEDED = "superseded"
+    SUPERSEDED = "superseded"  # a newer plan, or another definition, took its place
 
 
 REVERT_PREFIX = "revert-"  # of the ids of plans that restore what a run changed
@@ -422,6 +430,8 @@ class Intent:
 
 
 class Result(StrEnum):
+    """What became of an intent; all but OPEN are final."""
+
     APPLIED = "applied"  # the portal's answer, or a read-back, shows the value we sent
     FAILED = "failed"  # the portal refused, or answered and did not do it
     ABANDONED = "abandoned"  # not sent: the value before is no longer there, or a person wants it otherwise

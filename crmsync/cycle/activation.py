@@ -12,6 +12,12 @@ _EVALUATED, _ACTIVE = "evaluated_definition", "active_definition"
 
 @dataclass(frozen=True, slots=True)
 class Activation:
+    """
+    What of a definition outlives the process.
+
+    Two definitions may differ for a while: everybody was evaluated with the new one, and its first plan is parked.
+    """
+
     memory: Memory
     trail: Trail
 

@@ -12,12 +12,16 @@ _CLOCK_WENT_BACK = timedelta(hours=1)
 class Memory(Protocol):
     """Small facts that outlive the process, by name. Both methods may raise StoreError."""
 
-    def get(self, key: str) -> str | None: ...
+    def get(self, key: str) -> str | None:
+        """Return what was put last; None: nothing yet."""
 
-    def put(self, key: str, value: str) -> None: ...
+    def put(self, key: str, value: str) -> None:
+        """Replace it, committed when this returns."""
 
 
 class Job(StrEnum):
+    """What a cycle does now and then: read again, compare full lists, evaluate everybody."""
+
     RESCAN = "rescan"
     RECONCILE = "reconcile"
     TICK = "tick"

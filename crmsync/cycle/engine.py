@@ -72,6 +72,16 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
+    """
+    A cycle, put together. `sync`, `plan`, `apply` and `revert` are a run each; all may raise PortalError, StoreError, Stopped.
+
+    Attributes:
+        sink: where changes are written; `streams` has the portal that is read.
+        memory: what must outlive the process: when jobs were done, which definition is active.
+        new_suffix: the random end of a run's id.
+        should_stop: looked at between two pages of a pull and two batches of writes.
+    """
+
     streams: Streams
     planner: Planner
     trail: Ledger

@@ -12,11 +12,12 @@ CAME_AGAIN = "A request of ours whose answer was lost took effect late, over a v
 
 
 class Historian(Protocol):
-    """The portal's memory of who set a value."""
+    """The portal's memory of who set a value. It may raise PortalError."""
 
     def history(
         self, property_name: str, ids: Sequence[ContactId]
-    ) -> Mapping[ContactId, tuple[Version, ...]]: ...
+    ) -> Mapping[ContactId, tuple[Version, ...]]:
+        """Return the values a property had, newest first; contacts whose history cannot be read are absent."""
 
 
 class Ours(Protocol):

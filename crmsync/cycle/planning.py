@@ -51,7 +51,10 @@ class Reversals(Protocol):
 
 
 class Findings(record.Findings, Protocol):
-    def append(self, drafts: Sequence[Draft]) -> tuple[int, ...]: ...
+    """The trail, as far as planning tells it something. It may raise StoreError."""
+
+    def append(self, drafts: Sequence[Draft]) -> tuple[int, ...]:
+        """Append in order, in one transaction; return the sequence numbers."""
 
 
 @dataclass(slots=True)

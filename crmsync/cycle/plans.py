@@ -23,6 +23,8 @@ from crmsync.model import (
 
 
 class PlanSink(Protocol):
+    """Where the changes of a plan go, a slice of contacts at a time. It may raise StoreError."""
+
     def add(self, plan: PlanId, changes: Sequence[Change]) -> None:
         """Append changes; the caller gives them in plan order, all changes of a contact in one call."""
 
@@ -39,7 +41,8 @@ class Plans(PlanSink, Protocol):
     def drop(self, plan: PlanId) -> None:
         """Forget a plan that nobody was shown."""
 
-    def plan(self, plan: PlanId) -> Plan | None: ...
+    def plan(self, plan: PlanId) -> Plan | None:
+        """Return its header; None: there is no such plan."""
 
     def plans(self, *, status: PlanStatus | None = None, limit: int = 50) -> tuple[Plan, ...]:
         """Return the newest first."""

@@ -66,11 +66,13 @@ class Past(Protocol):
 
 
 class Mirror(Protocol):
-    """What the portal shows now, as far as it was pulled."""
+    """What the portal shows now, as far as it was pulled. It may raise StoreError."""
 
-    def snapshots(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Snapshot]: ...
+    def snapshots(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Return those that are known; gone ones have `archived` true."""
 
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Count the living contacts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -473,6 +473,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
+    """Who agreed, for which team, when, to which content (`sha256`); it is void for any other content."""
+
     role: str
     who: str
     at: datetime | None

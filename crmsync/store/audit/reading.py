@@ -34,6 +34,8 @@ _GRAIN = timedelta(milliseconds=1)  # of the instants of entries
 
 @dataclass(frozen=True, slots=True)
 class Head:
+    """The newest entry of the trail; seq 0 and 64 zeros before the first."""
+
     seq: int
     hash: str
 
