@@ -73,7 +73,9 @@ class Config:
 @dataclass(frozen=True, slots=True)
 class Engine:
     """
-    A cycle, put together. `sync`, `plan`, `apply` and `revert` are a run each; all may raise PortalError, StoreError, Stopped.
+    A cycle, put together. `sync`, `plan`, `apply` and `revert` are a run each.
+
+    Each may raise PortalError, StoreError or Stopped.
 
     Attributes:
         sink: where changes are written; `streams` has the portal that is read.

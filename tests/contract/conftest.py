@@ -1,3 +1,5 @@
+"""Each contract runs on SQLite and on PostgreSQL."""
+
 from collections.abc import Iterator
 
 import pytest

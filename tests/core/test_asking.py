@@ -1,3 +1,5 @@
+"""What a person types for a contact or an instant."""
+
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -92,7 +92,7 @@ def visits(*instants: str, path: str = "/") -> dict[str, Any]:
         pytest.param("{event.visit: 0}", True, id="none is a number"),
     ],
 )
-def test_three_values(condition: str, expected: bool | None) -> None:
+def test_a_condition_is_true_false_or_unknown(condition: str, expected: bool | None) -> None:
     assert truth(condition, {"contact": {"size": "1", "likes": "a;STRASSE"}}) is expected
 
 
@@ -235,7 +235,7 @@ def test_groups_are_limited_before_the_sum_and_the_sum_after() -> None:
 
 
 @pytest.mark.parametrize(("points", "band"), [(70, "A1"), (69.999998, "B1"), (20, "B2"), (19, "D3")])
-def test_bands(points: float, band: str) -> None:
+def test_a_score_on_a_limit_is_in_the_better_band(points: float, band: str) -> None:
     criterion = f"criteria: [{{id: %s, points: {points}, when: {{all: []}}}}]"
     made = evaluate(
         fit=f"{{{criterion % 'f'}, tiers: {{A: 70, B: 20, C: 19.5}}}}",
@@ -302,7 +302,9 @@ def test_the_target_is_reported_whatever_the_action(
         ),
     ],
 )
-def test_demotion(record: dict[str, Any], code: str, to: str | None) -> None:
+def test_a_stage_is_left_only_when_all_that_a_demotion_asks_for_holds(
+    record: dict[str, Any], code: str, to: str | None
+) -> None:
     made = evaluate(record, stages=stages(STAY))
 
     assert (made.code, made.to) == (code, to)
@@ -355,7 +357,9 @@ RECYCLE = f"{{reason: reason, returned_at: returned, reasons: {REASONS}}}"
         pytest.param({}, None, False, id="no reason"),
     ],
 )
-def test_recycled(properties: dict[str, str], event: str | None, recycled: bool) -> None:
+def test_a_reason_recycles_until_its_day_or_a_decision_event_after_it(
+    properties: dict[str, str], event: str | None, recycled: bool
+) -> None:
     events = visits(*([event] if event else []), path="/pricing")
     made = evaluate({"contact": {"size": "1", **properties}, **events}, stages=stages(UP), recycle=RECYCLE)
 
@@ -382,7 +386,7 @@ OUTCOMES = (
         pytest.param(at("51439524", size="2"), "nurture", id="held below every stage"),
     ],
 )
-def test_outcomes(record: dict[str, Any], outcome: str) -> None:
+def test_the_first_outcome_that_applies_is_reported(record: dict[str, Any], outcome: str) -> None:
     assert evaluate(record, stages=stages(OUTCOMES)).outcome == outcome
 
 

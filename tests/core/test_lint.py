@@ -250,7 +250,7 @@ def test_unsigned_names_each_missing_role() -> None:
         pytest.param("2026-11-22", False, id="today is still in time"),
     ],
 )
-def test_review_due(due: str, is_due: bool) -> None:
+def test_a_review_is_due_once_its_day_is_over(due: str, is_due: bool) -> None:
     assert fired({"definition/review_by": due}, "review-due") == ["definition.review_by"] * is_due
 
 

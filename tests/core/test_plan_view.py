@@ -1,3 +1,5 @@
+"""A plan at a glance: groups, and the contacts it moves most."""
+
 from typing import Any
 
 import pytest

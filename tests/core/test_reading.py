@@ -45,7 +45,7 @@ NOON = 1_795_348_800_000_000  # 2026-11-22T12:00:00Z
         pytest.param("9" * 400, None, id="beyond doubles"),
     ],
 )
-def test_numbers(raw: str, number: float | None) -> None:
+def test_what_is_no_plain_number_is_unknown(raw: str, number: float | None) -> None:
     assert read_number(raw) == number
 
 
@@ -76,7 +76,7 @@ def test_numbers(raw: str, number: float | None) -> None:
         pytest.param("soon", None, id="words"),
     ],
 )
-def test_dates(raw: str, text: str | None) -> None:
+def test_what_is_no_plain_date_is_unknown(raw: str, text: str | None) -> None:
     us = read_date(raw)
 
     assert (None if us is None else iso(us)) == text
@@ -162,7 +162,9 @@ def test_a_list_of_paths_gives_the_first_known_value() -> None:
         pytest.param(None, None, None, id="null is missing, not else"),
     ],
 )
-def test_maps(raw: str | None, strict: str | None, loose: str | None) -> None:
+def test_a_map_translates_in_any_case_and_else_takes_what_it_lacks(
+    raw: str | None, strict: str | None, loose: str | None
+) -> None:
     got = seen(contact={"strict": raw})
 
     assert (got["strict"], got["loose"]) == (strict, loose)

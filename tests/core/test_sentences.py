@@ -95,7 +95,7 @@ def test_stages_have_the_names_people_use() -> None:
 
 
 @pytest.mark.parametrize(("text", "words"), [("90d", "90 days"), ("1h", "1 hour"), ("45m", "45 minutes")])
-def test_spans(text: str, words: str) -> None:
+def test_spans_are_written_in_words(text: str, words: str) -> None:
     assert span(Duration(0, text)) == words
 
 

@@ -1,3 +1,5 @@
+"""The life of a contact, told from the trail."""
+
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count

@@ -1,3 +1,5 @@
+"""A cycle from pull to settle, on a fake portal and a real store."""
+
 from datetime import timedelta
 
 import pytest

@@ -383,5 +383,7 @@ def test_promote_only_does_not_keep_a_person_from_reverting(world: World) -> Non
         ("lead", "4711", True),
     ],
 )
-def test_is_backward(before: str | None, after: str | None, backward: bool) -> None:
+def test_backward_is_what_goes_against_the_order_of_the_portal(
+    before: str | None, after: str | None, backward: bool
+) -> None:
     assert is_backward(before, after, STAGES) is backward

@@ -1,3 +1,5 @@
+"""The composition root: what it makes, when, and what it refuses."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
