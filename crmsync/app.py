@@ -252,7 +252,7 @@ class App:
             raise OperatorError(
                 f"{self.settings.definition.path}: not signed by {' and '.join(unsigned)} for this content, and "
                 "definition.require_signatures is on: nothing is written.",
-                next_step=f"crmsync sign --role {unsigned[0]} --who EMAIL",
+                next_step=f"Run `crmsync sign --role {unsigned[0]} --who EMAIL`.",
             )
 
     def _require_properties(self) -> None:

@@ -129,7 +129,7 @@ class Daemon:
         if job.next_run_time is None or job.next_run_time - now <= self.every:
             return
         structlog.get_logger().warning(
-            "clock.went_back", next_step="Nothing: cycles go on. Look after this machine's clock."
+            "clock.went_back", next_step="Nothing for crmsync: cycles go on. Check this machine's clock."
         )
         self.health.paused_until = None  # the portal says again how long to wait
         job.modify(next_run_time=now)

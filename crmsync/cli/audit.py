@@ -140,7 +140,7 @@ def checkpoint(call: Call, *, directory: Path | None, key_file: Path | None, as_
         place = directory or settings.checkpoint_dir
         if place is None:
             raise OperatorError(
-                "Nobody said where checkpoints go.", next_step="Say --dir DIR, or set store.checkpoint_dir."
+                "No folder for checkpoints is set.", next_step="Give --dir DIR, or set store.checkpoint_dir."
             )
         head = app.store.trail.head()
         file = app.store.checkpoint(place, key_file or settings.checkpoint_key_file)
@@ -205,7 +205,7 @@ def _trail_proof(call: Call, key: str | None, head: str | None) -> dict[str, Any
         directory = app.settings.store.checkpoint_dir
         if key is not None and directory is None:
             raise OperatorError(
-                "--key looks at checkpoints, and nobody said where they are.",
+                "--key checks checkpoints, and no folder of them is set.",
                 next_step="Set store.checkpoint_dir to their folder.",
             )
         with waiting(f"verifying {many(app.store.trail.head().seq, 'entry', 'entries')}"):

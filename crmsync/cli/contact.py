@@ -89,7 +89,9 @@ def erase(call: Call, contact: str, *, who: str, yes: bool, as_json: bool) -> No
 def _confirm(family: tuple[str, ...]) -> None:
     """*Raises* OperatorError without a terminal to ask on, and when the answer is no."""
     if not sys.stdin.isatty():
-        raise OperatorError("Erasing cannot be undone.", next_step="Say --yes where nobody can be asked.")
+        raise OperatorError(
+            "Erasing cannot be undone, and there is no terminal to ask on.", next_step="Give --yes to erase."
+        )
     if not click.confirm(f"Erase contact {', '.join(family)}? It cannot be undone", err=True):
         raise OperatorError("Nothing was erased.")
 

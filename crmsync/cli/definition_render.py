@@ -161,7 +161,7 @@ def difference_document(old: Definition, new: Definition, found: Sequence[Differ
 
 
 def _without_kind(told: dict[str, Any]) -> dict[str, Any]:
-    """Which list it stands in says the rest."""
+    """Leave the kind out: the list it stands in says it."""
     return {key: value for key, value in told.items() if key != "is_meaning"}
 
 

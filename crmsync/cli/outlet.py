@@ -1,4 +1,4 @@
-"""Standard output that outlives its reader: `crmsync plans | head -1` ends quietly, a full disk is a sentence."""
+"""Standard output whose reader may leave early: `crmsync plans | head -1` ends quietly, a full disk is a sentence."""
 
 import errno
 import io

@@ -33,7 +33,7 @@ CHOSEN_SINCE = "a person has chosen the stage since the plan was made"
 @dataclass(frozen=True, slots=True)
 class Applier:
     """
-    One run's hand in the portal.
+    Writes to the portal for one run: what earlier ones left open, what people approved, its own plan.
 
     Attributes:
         written: what became of all it did so far.

@@ -74,7 +74,11 @@ class Window:
 
 
 class Pace:
-    """How fast to search. Searches are shared with every other app and tell nothing but refusals, so feel the way."""
+    """
+    How fast to search.
+
+    Every other app searches on the same limit, and no header tells what is left of it: the pace is found by trying.
+    """
 
     def __init__(self, planned_per_s: int) -> None:
         self._planned = float(planned_per_s)

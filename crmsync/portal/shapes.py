@@ -22,7 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Unreadable(Exception):  # a finding, not an error
-    """One record is not what the API promises; `str()` says what, without its values."""
+    """One object is not what the API promises; `str()` says what, without its values."""
 
 
 def broken_answer(what: str) -> Unavailable:

@@ -1,4 +1,4 @@
-"""A HubSpot portal in a process: for trying crmsync without an account, and for testing it without mercy."""
+"""A HubSpot portal in a process: for trying crmsync without an account, and for testing it under every fault."""
 
 from types import TracebackType
 from typing import Self

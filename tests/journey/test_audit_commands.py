@@ -329,7 +329,7 @@ def test_a_changed_bundle_does_not_verify(told: Scene, tmp_path: Path) -> None:
         (("audit", "export", "--bundle", "x.zip", "--csv"), 2, "goes with no filter"),
         (("audit", "verify", "--bundle", "/nowhere.zip"), 2, "does not exist"),
         (("audit", "checkpoint"), 2, "--dir"),
-        (("audit", "verify", "--key", "ab" * 32), 2, "nobody said where they are"),
+        (("audit", "verify", "--key", "ab" * 32), 2, "no folder of them is set"),
     ],
 )
 def test_bad_input_is_a_sentence_with_its_exit_status(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Compiled:
-    """An Evaluator for whoever may have nobody to evaluate: an idle daemon, a command on its way to the portal."""
+    """An Evaluator that is compiled when the first contact comes: an idle daemon may never need it."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition

@@ -112,7 +112,7 @@ def position_of(definition: Definition, path: str) -> Position:
 
 
 def fit_gate(definition: Definition, _: Circumstances) -> Found:
-    """Engagement alone makes busy students qualified."""
+    """An MQL or SQL rule without fit: engagement alone would qualify people who can never buy."""
     fit_points = {f"points.{criterion.id}" for criterion in definition.fit.criteria}
     for rule in _rules(definition, MQL, SQL):
         for key in ("enter", "fast_track"):
@@ -125,7 +125,7 @@ def fit_gate(definition: Definition, _: Circumstances) -> Found:
 
 
 def content_only(definition: Definition, _: Circumstances) -> Found:
-    """Reading is not buying."""
+    """Content events alone are enough for the handoff stage: who only reads has not asked to buy."""
     rule = definition.stages.rule(definition.terms.handoff_stage or "")
     content = frozenset(name for name, kind in definition.events.items() if kind.intent == "content")
     if rule and rule.enter and _is_enough(rule.enter, Reach(definition, content)):
@@ -136,7 +136,7 @@ def content_only(definition: Definition, _: Circumstances) -> Found:
 
 
 def single_event(definition: Definition, _: Circumstances) -> Found:
-    """One occurrence of anything but a request to buy is no qualification."""
+    """One event alone is enough to enter a stage, and it is not a decision-phase product event."""
     for rule in definition.stages.rules:
         if rule.enter is None:
             continue
@@ -158,7 +158,7 @@ def single_event(definition: Definition, _: Circumstances) -> Found:
 
 
 def sql_evidence(definition: Definition, _: Circumstances) -> Found:
-    """Sales accepts what it can check: budget, authority, need, timing, or a list of its own."""
+    """`salesqualifiedlead` asks for no evidence: sales could not check what it is given."""
     for rule in _rules(definition, SQL):
         for key in ("enter", "fast_track"):
             condition: Condition | None = getattr(rule, key)
@@ -170,7 +170,7 @@ def sql_evidence(definition: Definition, _: Circumstances) -> Found:
 
 
 def sql_subset(definition: Definition, _: Circumstances) -> Found:
-    """What makes a company unfit for sales makes it unfit for marketing's promise to sales."""
+    """A company fact is required for SQL and not for MQL: sales would hand such leads back."""
     mql, sql = definition.stages.rule(MQL), definition.stages.rule(SQL)
     if mql is None or sql is None or mql.enter is None or sql.enter is None:
         return
@@ -184,7 +184,7 @@ def sql_subset(definition: Definition, _: Circumstances) -> Found:
 
 
 def no_hysteresis(definition: Definition, _: Circumstances) -> Found:
-    """Without a lower limit to stay, decay moves a contact out and the next click back in."""
+    """No `stay`, or one that asks more than `enter`: decay moves a contact out and the next click back in."""
     for rule in _below_opportunity(definition):
         if rule.enter and rule.stay is None:
             yield (
@@ -203,7 +203,7 @@ def no_hysteresis(definition: Definition, _: Circumstances) -> Found:
 
 
 def phase_order(definition: Definition, _: Circumstances) -> Found:
-    """A first look must not outweigh a decision."""
+    """An awareness event is worth more than a decision event."""
     paths = _criterion_paths(definition)
     worth = [
         (criterion, {_phase(definition, name) for name in criterion.events})
@@ -225,7 +225,7 @@ def phase_order(definition: Definition, _: Circumstances) -> Found:
 
 
 def no_why(definition: Definition, _: Circumstances) -> Found:
-    """A number nobody can defend does not survive the next meeting."""
+    """A criterion without `why`: nobody can say later where its number came from."""
     paths = _criterion_paths(definition)
     for criterion in definition.criteria():
         if not criterion.why:
@@ -236,13 +236,13 @@ def no_why(definition: Definition, _: Circumstances) -> Found:
 
 
 def no_negative(definition: Definition, _: Circumstances) -> Found:
-    """A score that only rises ends with everybody qualified."""
+    """No criterion takes points away: scores only rise, until everybody qualifies."""
     if not any(value < 0 for criterion in definition.criteria() for value in _values(criterion)):
         yield "engagement" if definition.engagement.groups else "fit", "no criterion takes points away"
 
 
 def no_inactivity(definition: Definition, _: Circumstances) -> Found:
-    """Last year's interest is not interest."""
+    """Nothing lowers the score of a contact that has gone silent."""
     criteria = tuple(definition.criteria())
     counts_events = any(isinstance(c, Recency | Counted) for c in criteria)
     if counts_events and not any(_ages(criterion) for criterion in criteria):
@@ -256,7 +256,7 @@ def no_inactivity(definition: Definition, _: Circumstances) -> Found:
 
 
 def timing_veto(definition: Definition, _: Circumstances) -> Found:
-    """Not now is a reason to come back, not to disqualify."""
+    """A veto of class timing: who cannot buy now should be recycled, not disqualified."""
     for index, veto in enumerate(definition.disqualify):
         if veto.kind == "timing":
             yield (
@@ -266,7 +266,7 @@ def timing_veto(definition: Definition, _: Circumstances) -> Found:
 
 
 def unsigned(definition: Definition, _: Circumstances) -> Found:
-    """An agreement nobody signed is a proposal."""
+    """A team has not signed this content."""
     status = signature_status(definition)
     for role in status.missing:
         changed = " (an earlier signature is void)" if any(s.role == role for s in status.void) else ""
@@ -277,14 +277,14 @@ def unsigned(definition: Definition, _: Circumstances) -> Found:
 
 
 def review_due(definition: Definition, around: Circumstances) -> Found:
-    """Both teams said when they would look at it again."""
+    """The day on which both teams wanted to look at it again is past."""
     due = definition.terms.review_by
     if due is not None and around.today > due:
         yield "definition.review_by", f"the review was due on {due}; review it, then set the next date"
 
 
 def unsupported_here(definition: Definition, around: Circumstances) -> Found:
-    """Points for what never arrives are points nobody gets."""
+    """An event whose source this portal does not deliver: its points are never given."""
     if around.delivers is None:
         return
     for name, kind in definition.events.items():

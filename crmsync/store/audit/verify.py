@@ -107,7 +107,7 @@ def _prove_side_by_side(url: str, stretches: Sequence[_Stretch], head: str | Non
 
 
 def _place(error: BaseException) -> int:
-    """Whatever keeps us from reading goes before everything that was read."""
+    """Sort errors by the entry they name; one that names none (the database could not be read) comes first."""
     seq = error.seq if isinstance(error, VerificationError) else None
     return 0 if seq is None else seq
 
