@@ -237,7 +237,7 @@ def main(seconds: float, seed: int) -> int:
         try:
             took_s = refused_after(raw)
             loaded += len(raw) < 20_000 and survives(raw)
-        except Exception as error:  # noqa: BLE001 -- a fuzzer reports whatever comes
+        except Exception as error:  # noqa: BLE001 - a fuzzer reports whatever comes
             crashes += 1
             print(f"CRASH {type(error).__name__}: {error}\n{raw[:2000]!r}\n", flush=True)
         slow = sorted([*slow, (took_s, f"{len(raw):,} of {raw[:120]!r}")], reverse=True)[:5]

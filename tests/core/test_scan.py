@@ -82,7 +82,7 @@ def one_by_one(text: str) -> list[object]:
         seen.append(Position(mark.line + 1, mark.column + 1))
     except ReaderError as error:
         seen.append(place(text, error.position))
-    except Exception:  # noqa: BLE001 -- the parser's own slips, whatever they are
+    except Exception:  # noqa: BLE001 - the parser's own slips, whatever they are
         seen.append(Position(1, 1))
     return seen
 

@@ -113,7 +113,7 @@ calendars = st.builds(
     st.integers(1, 24 * 60),
     st.sampled_from([None, "DK", "US"]),
 )
-instants = st.datetimes(datetime(2024, 1, 1), datetime(2029, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+instants = st.datetimes(datetime(2024, 1, 1), datetime(2029, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
 promises = st.integers(1, 40 * 3_600_000_000).map(lambda us: Duration(us, f"{us}us"))
 
 

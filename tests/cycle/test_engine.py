@@ -51,7 +51,7 @@ def test_g2_every_intent_has_one_outcome(world: World) -> None:
     outcomes = [
         one["of"] for kind in ("applied", "failed", "abandoned") for one in world.entries(f"change.{kind}")
     ]
-    assert sorted(intents) == sorted(outcomes)  # type: ignore[type-var]
+    assert sorted(intents) == sorted(outcomes)  # type: ignore[type-var]  # numbers all
     assert summary.written.results[Result.FAILED] == len(world.entries("change.failed")) > 0
 
 

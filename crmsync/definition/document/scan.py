@@ -189,7 +189,7 @@ class _RunScanner(Scanner):
                 return breaks, end_mark
             breaks.append(line_break)
 
-    def scan_flow_scalar_non_spaces(self, double: bool, start_mark: Any) -> list[str]:  # noqa: FBT001 -- the signature is that of ruamel.yaml
+    def scan_flow_scalar_non_spaces(self, double: bool, start_mark: Any) -> list[str]:  # noqa: FBT001 - the signature is that of ruamel.yaml
         run = self._take(_QUOTED_RUN['"' if double else "'"])
         return [run, *super().scan_flow_scalar_non_spaces(double, start_mark)]
 

@@ -105,7 +105,7 @@ def holds(fact: nw.Expr, test: Test, as_of_us: int) -> nw.Expr:
 
 def _never(fact: nw.Expr) -> nw.Expr:
     """Return false for what is known and null for the rest."""
-    return fact != fact  # noqa: PLR0124 -- keeps null null
+    return fact != fact  # noqa: PLR0124 - keeps null null
 
 
 def _text(fact: nw.Expr, test: Test) -> nw.Expr:

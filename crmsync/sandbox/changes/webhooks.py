@@ -68,7 +68,7 @@ class Webhooks:
     app_id: str
     seed: int
     url: str = ""
-    secret: str = "webhook-secret"  # noqa: S105 -- a made-up one, of a made-up portal
+    secret: str = "webhook-secret"  # noqa: S105 - a made-up one, of a made-up portal
     subscriptions: list[Subscription] = field(default_factory=list)
     duplicates: float = 0.05
     shuffles: bool = True

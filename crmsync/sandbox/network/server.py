@@ -118,7 +118,7 @@ class Server:
         """A bug of the sandbox is one line on the console and a 500 for the client; the next request is answered."""
         try:
             return self._behind.handle(request)
-        except Exception as error:  # noqa: BLE001 -- the top loop of a server
+        except Exception as error:  # noqa: BLE001 - the top loop of a server
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
             sys.stderr.write(f"crmsync sandbox: a bug of the sandbox, please report it: {where}\n")

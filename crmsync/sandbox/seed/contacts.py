@@ -191,7 +191,7 @@ def _live_through_stages(rng: random.Random, record: Record, stage: str, now_ms:
     record.updated_ms = max(record.updated_ms, moments[-1])
 
 
-def _mover(rng: random.Random, is_first: bool) -> Source:  # noqa: FBT001 -- a claim about the move, used once
+def _mover(rng: random.Random, is_first: bool) -> Source:  # noqa: FBT001 - a claim about the move, used once
     if is_first:
         return IMPORT if rng.random() < 0.6 else Source("FORM", "b7c1d2e3-0004-4a6b-9c00-5f0e00000004")
     if rng.random() < 0.35:
