@@ -170,9 +170,15 @@ def _signals(
     if before is None:  # the first value seen is a baseline
         return
     for name in sorted(counters):
-        was, is_now = _number(_value(before, name)), _number(_value(now, name))
+        was, is_now = _counted(before, name), _number(_value(now, name))
         if was is not None and is_now is not None and int(is_now - was) >= 1:
             yield Signal(ContactId(now.id), name, seen_at, int(is_now - was))
+
+
+def _counted(before: Snapshot, name: str) -> Decimal | None:
+    """HubSpot leaves a counter without a value until it counts; one never asked for is unknown."""
+    text = _value(before, name)
+    return Decimal(0) if text is None and name in before.properties else _number(text)
 
 
 def _number(text: str | None) -> Decimal | None:

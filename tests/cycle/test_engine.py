@@ -185,6 +185,16 @@ def test_a_counter_that_went_up_is_a_signal_and_its_first_value_a_baseline(world
     assert world.portal.shows("101", "crmsync_engagement") == "15"
 
 
+def test_g7_a_counter_that_had_no_value_yet_counts_from_nothing(world: World) -> None:
+    world.portal.put(a_contact("101", "lead"))
+    world.sync()
+    world.portal.edit("101", "hs_email_open", "1", "EMAIL", "")
+
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_engagement") == "5"
+
+
 def test_a_late_association_reaches_its_contact_at_the_rescan(world: World) -> None:
     world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
     world.portal.put(a_meeting("9"))
