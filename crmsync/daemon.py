@@ -17,7 +17,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from crmsync.errors import CrmsyncError, RateLimited, Stopped, Unauthorized
+from crmsync.errors import CrmsyncError, RateLimited, Stopped, Unauthorized, places_of
 
 _GRACE_S = 18.0  # what is in flight gets this long after SIGTERM; the process is gone within 20 s
 
@@ -164,8 +164,9 @@ class Daemon:
                 health.problem = f"A bug ended the last cycle ({type(error).__name__}); see the log."
                 log.error(
                     "cycle.crashed",
-                    exc_info=error,
-                    next_step="Report this traceback; the next cycle runs as planned.",
+                    error=type(error).__name__,
+                    at=places_of(error),
+                    next_step="Report this line; the next cycle runs as planned.",
                 )
                 return
         log.warning(

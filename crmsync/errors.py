@@ -19,6 +19,7 @@ CrmsyncError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from traceback import extract_tb
 from typing import ClassVar
 
 
@@ -221,3 +222,9 @@ class Stopped(CrmsyncError):
     """Somebody asked this process to stop, and it did at a safe place: the next run goes on from there."""
 
     exit_status = 130
+
+
+def places_of(bug: BaseException) -> list[str]:
+    """Say where a bug happened, the innermost place last, without its message: that may quote a value."""
+    frames = extract_tb(bug.__traceback__)
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]

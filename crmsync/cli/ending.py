@@ -44,7 +44,8 @@ def _run(command: click.Command, arguments: Sequence[str], out: outlet.Outlet | 
         return _tell(stopped)
     except Exception as error:  # noqa: BLE001 - the last resort of the process: a bug, shown with its traceback
         _document(out, {"kind": "Bug", "message": type(error).__name__, "exit_status": _BUG})
-        traceback.print_exc()
+        traceback.print_tb(error.__traceback__)  # without the message, which may quote a value
+        click.echo(type(error).__name__, err=True)
         click.echo("crmsync: this is a bug; please report it with the lines above.", err=True)
         return _BUG
     return done if isinstance(done, int) else 0

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from traceback import extract_tb
 from urllib.parse import parse_qsl
 
 import structlog
@@ -18,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crmsync.errors import CrmsyncError, PortalError, StoreError
+from crmsync.errors import CrmsyncError, PortalError, StoreError, places_of
 from crmsync.plots.svg import Plots
 from crmsync.web import protection
 from crmsync.web.asking import Ask, Page
@@ -259,14 +258,11 @@ def _failed(site: Site, request: Request, error: Exception) -> Response:
 
 def _log(error: Exception, route: object) -> None:
     """Log the place of a bug but not its message, which may quote a value."""
-    places = [
-        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in extract_tb(error.__traceback__)
-    ]
     structlog.get_logger().error(
         "page.failed",
         route=getattr(route, "path", ""),
         error=type(error).__name__,
-        at=places[-6:],
+        at=places_of(error)[-6:],
         next_step="Report this line.",
     )
 

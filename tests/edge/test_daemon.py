@@ -73,6 +73,17 @@ def test_a_cycle_that_fails_is_told_and_the_next_one_runs(error: Exception) -> N
     assert daemon.health.last_success_at == NOON
 
 
+def test_g13_a_bug_is_logged_with_its_place_and_without_the_value_it_may_quote() -> None:
+    daemon = a_daemon(ValueError("cannot read 'ann@example.com'"))
+
+    with structlog.testing.capture_logs() as told:
+        daemon.run_cycle()
+
+    assert [(one["event"], one["error"]) for one in told] == [("cycle.crashed", "ValueError")]
+    assert any(place.startswith("daemon.py:") for place in told[0]["at"])
+    assert "ann@example.com" not in repr(told)
+
+
 def test_only_a_refused_token_says_that_nothing_may_be_written() -> None:
     daemon = a_daemon(Unauthorized("HubSpot refused the access token."), StoreError("The disk is full."))
 

@@ -168,3 +168,20 @@ def everything_from(terminal: int) -> bytes:
         pass
     os.close(terminal)
     return bytes(read)
+
+
+def test_g13_a_bug_is_shown_with_its_place_and_without_the_value_it_may_quote() -> None:
+    code = """
+import click
+from crmsync.cli.ending import run_to_the_end
+@click.command()
+def broken():
+    raise ValueError("cannot read 'ann@" + "example.com'")
+raise SystemExit(run_to_the_end(broken, []))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "in broken" in done.stderr
+    assert "ValueError" in done.stderr
+    assert "ann@example.com" not in done.stderr
