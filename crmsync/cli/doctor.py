@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import chain, islice
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from crmsync.definition.review.lint import Circumstances, lint
 from crmsync.errors import DefinitionError, PortalError
 from crmsync.insight.actors import Source, foreign_actor
 from crmsync.model import OWN, STAGE, ContactId, Kind
+
+if TYPE_CHECKING:  # the portal's edge is loaded when it is asked
+    from crmsync.portal.schema import Account
 
 _NOT_READY = PortalError.exit_status
 _LOOKED_AT = 200  # contacts whose stage history is read: four requests
@@ -76,7 +80,7 @@ def _filled(text: str, first: str = "    ") -> str:
 def _checks(app: App) -> Iterator[Check]:
     """Make every check that can be made; one that the portal refuses is a problem and no end."""
     account = app.bind()
-    yield Check("portal", f"{account.portal_id} ({account.account_type}), time zone {account.zone.key}")
+    yield _portal(account)
     try:
         needs: Needs | None = app.definition.needs
         problem = ""
@@ -102,6 +106,18 @@ def _checks(app: App) -> Iterator[Check]:
             yield Check(what, "cannot be looked at", str(error))
     if needs is None:
         yield Check("definition", "cannot be used", problem)
+
+
+def _portal(account: "Account") -> Check:
+    found = f"{account.portal_id} ({account.account_type}), time zone {account.zone.key}"
+    if account.knows_zone:
+        return Check("portal", found)
+    return Check(
+        "portal",
+        found,
+        "This machine does not know the portal's own time zone, so midnights and schedules go by UTC: "
+        "update Python's package tzdata.",
+    )
 
 
 def _scopes(app: App, needs: Needs | None) -> Check:

@@ -21,11 +21,18 @@ _CONTACTS = Kind.CONTACT.value
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Which portal this is. `zone`: the portal's own; its daily limit starts again at midnight there."""
+    """
+    Which portal this is.
+
+    Attributes:
+        zone: the portal's own; its daily limit starts again at midnight there.
+        knows_zone: False: this machine does not know it, or the portal named none, and UTC stands in.
+    """
 
     portal_id: str
     zone: ZoneInfo
     account_type: str
+    knows_zone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +75,11 @@ class Schema:
                 portal_id = str(int(said))
             case _:
                 raise broken_answer("the account details cannot be read")
-        self._clock.zone = _zone(answer.get("timeZone"))
+        zone = _zone(answer.get("timeZone"))
+        self._clock.zone = zone or ZoneInfo("UTC")
         kind = answer.get("accountType")
-        return Account(portal_id, self._clock.zone, kind if isinstance(kind, str) else "")
+        kind = kind if isinstance(kind, str) else ""
+        return Account(portal_id, self._clock.zone, kind, knows_zone=zone is not None)
 
     def definitions(self, kind: Kind, *, archived: bool = False) -> Mapping[str, Definition]:
         """List a kind's properties by name."""
@@ -240,8 +249,8 @@ def _definition(raw: object) -> Definition:
             raise broken_answer("a property definition cannot be read")
 
 
-def _zone(name: object) -> ZoneInfo:
+def _zone(name: object) -> ZoneInfo | None:
     try:
-        return ZoneInfo(name if isinstance(name, str) else "UTC")
+        return ZoneInfo(name) if isinstance(name, str) else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+        return None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from crmsync.cli.doctor import _portal
 from crmsync.errors import PortalError, Rejected, Unauthorized
 from crmsync.model import OWN, STAGE, Kind, Own
 from crmsync.portal.schema import Setup
@@ -157,6 +158,18 @@ def test_an_account_id_may_be_a_text(both: Served) -> None:
     both.sandbox.arm("replace", path="*/details", body='{"portalId": "148001", "timeZone": "US/Eastern"}')
 
     assert both.gateway.account().portal_id == "148001"
+
+
+@pytest.mark.parametrize(("said", "is_known"), [("US/Eastern", True), ("Mars/Olympus", False)])
+def test_a_time_zone_this_machine_does_not_know_is_told_apart(
+    both: Served, said: str, is_known: bool
+) -> None:
+    both.sandbox.arm("replace", path="*/details", body=f'{{"portalId": 148001, "timeZone": "{said}"}}')
+
+    account = both.gateway.account()
+
+    assert (account.knows_zone, account.zone.key) == (is_known, said if is_known else "UTC")
+    assert ("tzdata" in _portal(account).problem) is not is_known
 
 
 def test_what_a_definition_needs_and_the_portal_lacks_is_listed(both: Served) -> None:
