@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from crmsync.cycle import pull
+from crmsync.cycle import pull, shrinkage
 from crmsync.cycle.activation import Activation
 from crmsync.cycle.agenda import Agenda, Job, Memory, Schedule
 from crmsync.cycle.apply import Applier
@@ -143,7 +143,7 @@ class Engine:
         draft = DraftPlan(self.plans, run, self.streams.portal.now(), decided_by, REVERT_PREFIX)
         reverter = Reverter(self.trail, self.streams.mirror, self.planner.stage_order)
         found = reverter.plan(draft.id, draft, request)
-        around = Circumstances(decided_by, decided_by, pulled.shrunk, self.config.mode)
+        around = Circumstances(decided_by, decided_by, self._shrunk, self.config.mode)
         plan = self._kept(draft, found.planned, around)
         self.trail.append([asked(request, plan, run, decided_by), *kept(request, found.conflicts, run)])
         status = "nothing" if plan is None else plan.status.value
@@ -159,6 +159,7 @@ class Engine:
         if Job.TICK in due or activation.is_new(definition):
             self.streams.mirror.mark_all_due()
             activation.note_all_due(definition)
+        shrinkage.note(self.memory, pulled, is_listed=Job.RECONCILE in due)
         agenda.note_done(due, now)
         return pulled
 
@@ -172,7 +173,7 @@ class Engine:
         planned = self.planner.plan(draft.id, draft, as_of)
         if not planned.tally.changes:
             activation.activate(definition, run)
-        around = Circumstances(definition, activation.active(), pulled.shrunk, self.config.mode)
+        around = Circumstances(definition, activation.active(), self._shrunk, self.config.mode)
         return self._kept(draft, planned, around), planned
 
     def _kept(self, draft: DraftPlan, planned: Planned, around: Circumstances) -> Plan | None:
@@ -192,6 +193,10 @@ class Engine:
     @property
     def _may_send(self) -> bool:
         return self.config.mode == "apply"
+
+    @property
+    def _shrunk(self) -> tuple[int, int] | None:
+        return shrinkage.shrunk(self.memory, self.config.limits.max_shrink)
 
     @property
     def _agenda(self) -> Agenda:

@@ -63,7 +63,8 @@ def _reasons(tally: Tally, limits: Limits, around: Circumstances) -> Iterator[st
         missing, known = around.shrunk
         yield (
             f"{missing} of {known} known contacts are missing from the portal; "
-            f"guard.max_shrink allows {limits.max_shrink:.1%}."
+            f"guard.max_shrink allows {limits.max_shrink:.1%}. Plans wait until a list has them again, "
+            "or the setting allows it."
         )
     if limits.park_on_new_definition and around.active and around.active.sha256 != around.current.sha256:
         yield (

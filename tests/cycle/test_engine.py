@@ -1,5 +1,6 @@
 """A cycle from pull to settle, on a fake portal and a real store."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -251,6 +252,39 @@ def test_a_portal_that_lost_most_contacts_is_not_believed(world: World) -> None:
     assert summary.status == "parked"
     assert summary.plan is not None
     assert "9 of 10 known contacts are missing" in summary.plan.reasons[0]
+
+
+@pytest.fixture
+def shrunken(world: World) -> World:
+    """A portal that lost nine of ten contacts, and the plan that is parked for it."""
+    for one in range(101, 111):
+        world.portal.put(a_contact(str(one), "lead"))
+    world.sync()
+    for one in range(101, 110):
+        world.portal.remove(Kind.CONTACT, str(one))
+    world.portal.edit("110", "jobtitle", "VP", "CRM_UI")
+    world.portal.clock += timedelta(days=1)
+    assert world.sync().status == "parked"
+    return world
+
+
+def test_g9_a_shrunken_portal_stays_parked_in_the_cycles_between_two_lists(shrunken: World) -> None:
+    assert shrunken.sync().status == "parked"
+    assert shrunken.portal.shows("110", "crmsync_fit") == "0"
+
+
+def test_g9_a_portal_that_is_whole_again_is_written_to_again(shrunken: World) -> None:
+    for one in range(101, 110):
+        shrunken.portal.put(a_contact(str(one), "lead"))
+    shrunken.portal.clock += timedelta(days=1)
+
+    assert shrunken.sync().status == "applied"
+
+
+def test_g9_a_person_who_allows_more_shrinking_lets_it_go_on(shrunken: World) -> None:
+    allowed = shrunken.with_(limits=replace(WIDE, max_shrink=0.95))
+
+    assert allowed.sync().status == "applied"
 
 
 def test_g3_intents_without_an_outcome_are_settled_from_what_the_portal_shows(world: World) -> None:
