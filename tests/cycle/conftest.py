@@ -1,7 +1,6 @@
 """A cycle on a portal in memory and a real SQLite store: everything but HTTP."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -147,26 +146,41 @@ class World:
         return replace(self, **changed)  # type: ignore[arg-type]  # only for tests
 
 
+class Shelf:
+    """One open store for all worlds, each on an empty file: SQLAlchemy compiles a statement once for an engine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._portal = FakePortal()
+        self._store = open_store(f"sqlite:///{path}", portal="1", now=lambda: self._portal.clock)
+        self._store.close()
+        self._empty = path.read_bytes()
+
+    def cleared(self, portal: FakePortal) -> Store:
+        """Put an empty file in place of the last world's and return the store, on this portal's clock."""
+        self.close()
+        for left in self._path.parent.glob(f"{self._path.name}*"):
+            left.unlink()
+        self._path.write_bytes(self._empty)
+        self._portal = portal
+        return self._store
+
+    def close(self) -> None:
+        """Close the connections; the next transaction makes new ones."""
+        self._store.close()
+
+
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables, to copy: making them takes longer than many a test."""
-    path = tmp_path_factory.mktemp("empty") / "crmsync.db"
-    open_store(f"sqlite:///{path}", portal="1", now=lambda: NOW).close()
-    return path
-
-
-@pytest.fixture
-def fast_path() -> Iterator[Path]:
-    """A folder in memory where there is one: a commit waits for the disk, and a cycle commits often."""
+def shelf() -> Iterator[Shelf]:
+    # in memory where there is such a folder: a commit waits for the disk, and a cycle commits often
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder)
+        shelf = Shelf(Path(folder) / "crmsync.db")
+        yield shelf
+        shelf.close()
 
 
 @pytest.fixture
-def world(fast_path: Path, empty_store: Path) -> Iterator[World]:
+def world(shelf: Shelf) -> World:
     portal = FakePortal()
-    shutil.copy(empty_store, fast_path / "crmsync.db")
-    store = open_store(f"sqlite:///{fast_path}/crmsync.db", portal="1", now=lambda: portal.clock)
-    yield World(portal, store)
-    store.close()
+    return World(portal, shelf.cleared(portal))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from crmsync.cycle.agenda import Job, Schedule, is_due
 from crmsync.errors import Unavailable
 from crmsync.model import Association, Form, Kind, Page, Reading, Snapshot, Submission
@@ -255,10 +257,9 @@ def test_what_was_done_at_an_instant_that_has_not_come_yet_is_due() -> None:
         assert not is_due(job, NOW + timedelta(seconds=1), NOW, Schedule())
 
 
-def test_a_clock_of_ours_that_is_wrong_moves_no_cursor(world: World) -> None:
-    database = world.store.database
-    real = database.now
-    database.now = lambda: real() + timedelta(hours=5)
+def test_a_clock_of_ours_that_is_wrong_moves_no_cursor(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = world.store.database.now
+    monkeypatch.setattr(world.store.database, "now", lambda: real() + timedelta(hours=5))
     world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
     world.sync()
     world.portal.edit("101", "jobtitle", "Assistant")
