@@ -2,6 +2,7 @@
 
 import copy
 import json
+from functools import cache
 from typing import Any
 
 from crmsync.definition.load import load
@@ -112,7 +113,12 @@ SOUND: dict[str, Any] = {
 
 def an_agreement(changes: dict[str, Any] | None = None) -> Definition:
     """Return the sound agreement with what stands at dotted paths replaced; None removes the key."""
-    return load(agreement_text(changes), name="definition.yaml")
+    return _loaded(agreement_text(changes))
+
+
+@cache
+def _loaded(text: str) -> Definition:
+    return load(text, name="definition.yaml")
 
 
 def agreement_text(changes: dict[str, Any] | None = None) -> str:

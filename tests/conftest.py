@@ -1,5 +1,6 @@
 """What every suite may use: a real PostgreSQL from a wheel, and both databases by URL."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -75,6 +76,12 @@ def postgres_url(postgres: Postgres) -> str:
 def store_url(request: pytest.FixtureRequest) -> str:
     """An empty database of either sort."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later collection of garbage: to go through it takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:

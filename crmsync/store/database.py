@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -112,16 +113,8 @@ class Database:
         keep: Iterable[str] = (),
     ) -> None:
         """Insert rows; one whose key exists replaces all columns but those of `keep`."""
-        if not rows:
-            return
-        insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        statement = insert(table)
-        keys = [column.name for column in table.primary_key]
-        replaced = {name: statement.excluded[name] for name in rows[0] if name not in {*keys, *keep}}
-        if replaced:
-            conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), rows)
-        else:
-            conn.execute(statement.on_conflict_do_nothing(index_elements=keys), rows)
+        if rows:
+            conn.execute(_upsert(table, tuple(rows[0]), tuple(keep), is_sqlite=self.is_sqlite), rows)
 
 
 def parsed(url: str) -> URL:
@@ -147,6 +140,18 @@ def parsed(url: str) -> URL:
             return known.set(drivername="postgresql+psycopg")
         case other:
             raise StoreError(f"store.url: {other} is not a database crmsync knows.", next_step=choice)
+
+
+@lru_cache(maxsize=256)  # a statement that is kept keeps its cache key too
+def _upsert(
+    table: sa.Table, names: tuple[str, ...], keep: tuple[str, ...], *, is_sqlite: bool
+) -> sqlite.Insert | postgresql.Insert:
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(table)
+    keys = [column.name for column in table.primary_key]
+    replaced = {name: insert.excluded[name] for name in names if name not in {*keys, *keep}}
+    if replaced:
+        return insert.on_conflict_do_update(index_elements=keys, set_=replaced)
+    return insert.on_conflict_do_nothing(index_elements=keys)
 
 
 def chunks(ids: Sequence[_Id], size: int = IDS_A_QUERY) -> Iterator[Sequence[_Id]]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -71,12 +72,18 @@ def _key(row: t.Row) -> tuple[str, str, str, str, str]:
 
 
 def _add(database: Database, conn: Connection, table: sa.Table, rows: Sequence[t.Row]) -> None:
-    if not rows:
-        return
-    insert = (sqlite.insert if database.is_sqlite else postgresql.insert)(table)
+    if rows:
+        conn.execute(_addition(table, tuple(rows[0]), is_sqlite=database.is_sqlite), rows)
+
+
+@lru_cache(maxsize=16)
+def _addition(
+    table: sa.Table, names: tuple[str, ...], *, is_sqlite: bool
+) -> sqlite.Insert | postgresql.Insert:
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(table)
     keys = [column.name for column in table.primary_key]
     replaced: dict[str, sa.ColumnElement[Any]] = {
-        name: insert.excluded[name] for name in rows[0] if name not in keys
+        name: insert.excluded[name] for name in names if name not in keys
     }
     replaced["count"] = table.c.count + insert.excluded.count
-    conn.execute(insert.on_conflict_do_update(index_elements=keys, set_=replaced), rows)
+    return insert.on_conflict_do_update(index_elements=keys, set_=replaced)

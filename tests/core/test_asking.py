@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,11 @@ from crmsync.store import Store, open_store
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/crmsync.db", portal="1", now=lambda: NOW)
+@pytest.fixture(scope="module")  # asking changes nothing
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    opened = open_store(
+        f"sqlite:///{tmp_path_factory.mktemp('asking')}/crmsync.db", portal="1", now=lambda: NOW
+    )
     known = Snapshot(Kind.CONTACT, "101", NOW, {}, emails=("anna@acme.example",), merged_ids=("99",))
     opened.mirror.take(Intake(snapshots=(known,)))
     opened.trail.append([Draft("contact.deleted", object="contact", id="55", actor="portal")])

@@ -1,6 +1,7 @@
 """Sentences of the language, each as a test: logic, windows, scores, decisions, outcomes, campaigns, examples."""
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -32,7 +33,12 @@ SECTIONS = {
 
 
 def compiled(**sections: str) -> Evaluator:
-    return Evaluator(load("\n".join(f"{name}: {body}" for name, body in {**SECTIONS, **sections}.items())))
+    return _compiled("\n".join(f"{name}: {body}" for name, body in {**SECTIONS, **sections}.items()))
+
+
+@cache
+def _compiled(text: str) -> Evaluator:
+    return Evaluator(load(text))
 
 
 def evaluate(record: dict[str, Any] | None = None, **sections: str) -> Evaluation:

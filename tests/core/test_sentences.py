@@ -1,6 +1,7 @@
 """The agreement in plain sentences, as text of 80 columns and as a page that needs nothing else."""
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 from importlib.resources import files
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.definition.load import load
-from crmsync.definition.nouns import Duration
+from crmsync.definition.nouns import Definition, Duration
 from crmsync.definition.wording.page import as_html
 from crmsync.definition.wording.sentences import as_text, describe
 from crmsync.definition.wording.words import both, either, number, phrase, span, stage_label, stage_name
@@ -19,6 +20,11 @@ from tests.agreements import an_agreement
 MQL = "stages/rules/marketingqualifiedlead"
 EXAMPLE = (files("crmsync") / "starter" / "examples" / "b2b-saas.yaml").read_bytes()
 HOSTILE = "</style><script>alert('x')</script>\"&<img src=http://evil.example/x>"
+
+
+@cache
+def example() -> Definition:
+    return load(EXAMPLE)
 
 
 def said(condition: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
@@ -137,11 +143,11 @@ def test_lists_of_names() -> None:
     "email open: each increase of hs_email_open",
 ])  # fmt: skip
 def test_the_example_of_the_language_reads_well(sentence: str) -> None:
-    assert " ".join(sentence.split()) in " ".join(as_text(load(EXAMPLE)).split())
+    assert " ".join(sentence.split()) in " ".join(as_text(example()).split())
 
 
 def test_text_fits_eighty_columns() -> None:
-    assert max(len(line) for line in as_text(load(EXAMPLE)).splitlines()) <= 80
+    assert max(len(line) for line in as_text(example()).splitlines()) <= 80
 
 
 def test_sections_without_content_are_left_out() -> None:
@@ -180,7 +186,7 @@ class _Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_but_itself() -> None:
-    html = as_html(load(EXAMPLE))
+    html = as_html(example())
     page = _Page(html)
 
     assert page.loads == []

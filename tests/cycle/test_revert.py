@@ -319,12 +319,12 @@ def test_a_contact_without_a_stage_gets_none_back(world: World) -> None:
     assert world.portal.shows("101", STAGE) is None
 
 
-@pytest.mark.parametrize("run", ["r-20200101-0000-beef", "", "p-1", "' OR 1=1 --"])
-def test_an_unknown_run_is_refused_with_the_next_step(world: World, run: str) -> None:
+def test_an_unknown_run_is_refused_with_the_next_step(world: World) -> None:
     _promote(world)
 
-    with pytest.raises(OperatorError, match="audit list"):
-        _revert(world, RunId(run))
+    for run in ("r-20200101-0000-beef", "", "p-1", "' OR 1=1 --"):
+        with pytest.raises(OperatorError, match="audit list"):
+            _revert(world, RunId(run))
 
 
 def test_a_contact_that_the_run_did_not_change_is_refused(world: World) -> None:
