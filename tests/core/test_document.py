@@ -192,7 +192,7 @@ def block(node: Any, rng: random.Random, indent: int = 0) -> str:
     return json.dumps(node, ensure_ascii=False) + note
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_hash_does_not_see_layout_comments_or_key_order(seed: int) -> None:
     rng = random.Random(seed)
@@ -250,7 +250,7 @@ def test_a_signature_counts_for_this_content_only() -> None:
 # --- fuzzing; ten minutes of it: python tests/core/fuzz_loader.py 600
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.sampled_from(MAKERS), st.integers(0, 2**64))
 def test_damaged_files_never_crash_the_loader(
     maker: Callable[[random.Random], str | bytes], seed: int

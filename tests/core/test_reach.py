@@ -74,7 +74,7 @@ def is_moved_by(events: Sequence[tuple[Company, tuple[Event, ...]]], definition:
     return any(moved and not anyway for moved, anyway in zip(with_events, without, strict=True))
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=10)
 @given(conditions, st.lists(st.tuples(companies, ages), min_size=3, max_size=8))
 def test_who_is_promoted_by_content_alone_was_warned_about(
     enter: dict[str, Any], read: list[tuple[Company, list[float]]]
@@ -86,7 +86,7 @@ def test_who_is_promoted_by_content_alone_was_warned_about(
         assert "content-only" in cautions(definition)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=10)
 @given(
     conditions,
     st.sampled_from(["ebook", "call"]),

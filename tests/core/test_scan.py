@@ -87,7 +87,7 @@ def one_by_one(text: str) -> list[object]:
     return seen
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(MADE)
 @example("a: |\n\n   x\n  y\n")
 @example("- |2\n     \n    \n  x\n")
@@ -97,7 +97,7 @@ def test_reading_in_runs_is_reading_one_by_one(text: str) -> None:
     assert in_runs(text) == one_by_one(text)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32))
 def test_damaged_definitions_read_in_runs_are_the_same_too(seed: int) -> None:
     text = damaged_text(random.Random(seed))

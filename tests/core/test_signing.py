@@ -202,7 +202,7 @@ def test_a_hash_of_digits_stays_text(sha256: str) -> None:
     assert load(text).terms.agreed_by[0].sha256 == sha256
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40),
     st.sampled_from(list(ALL.values())),

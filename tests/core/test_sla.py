@@ -117,7 +117,7 @@ instants = st.datetimes(datetime(2024, 1, 1), datetime(2029, 1, 1), timezones=st
 promises = st.integers(1, 40 * 3_600_000_000).map(lambda us: Duration(us, f"{us}us"))
 
 
-@settings(deadline=None)  # the first look at a country's holidays takes half a second
+@settings(max_examples=40, deadline=None)  # the first look at a country's holidays takes half a second
 @given(calendars, instants, promises)
 def test_exactly_the_promised_open_time_passes_until_it_is_due(
     calendar: Calendar, entered_at: datetime, promise: Duration
@@ -128,7 +128,7 @@ def test_exactly_the_promised_open_time_passes_until_it_is_due(
         assert open_time(calendar, entered_at, due) == timedelta(microseconds=promise.us)
 
 
-@settings(deadline=None)  # the first look at a country's holidays takes half a second
+@settings(max_examples=40, deadline=None)  # the first look at a country's holidays takes half a second
 @given(calendars, instants, promises, st.timedeltas(timedelta(), timedelta(days=3)))
 def test_who_enters_later_is_never_due_earlier(
     calendar: Calendar, entered_at: datetime, promise: Duration, later: timedelta
@@ -139,7 +139,7 @@ def test_who_enters_later_is_never_due_earlier(
         assert first <= second
 
 
-@settings(deadline=None)  # the first look at a country's holidays takes half a second
+@settings(max_examples=40, deadline=None)  # the first look at a country's holidays takes half a second
 @given(calendars, instants, promises)
 def test_it_falls_due_while_the_office_is_open(
     calendar: Calendar, entered_at: datetime, promise: Duration

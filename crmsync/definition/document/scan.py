@@ -20,6 +20,7 @@ from crmsync.definition.nouns import Position
 
 MAX_LINES = 50_000
 MAX_ESCAPES = 50_000  # backslashes; each costs the parser a microsecond, agreements have none
+_LONGEST_KEY = 1024  # of YAML's own, for a key without `?`
 _MAX_TAG = 200  # the parser's time is quadratic in the length of a tag
 
 _LINE_BREAK = re.compile("\r\n|\r|\n")
@@ -132,6 +133,13 @@ class _RunScanner(Scanner):
         if self.tokens and not self.possible_simple_keys:
             return False
         return bool(super().need_more_tokens())
+
+    def stale_possible_simple_keys(self) -> None:
+        line, index = self.reader.line, self.reader.index
+        for key in self.possible_simple_keys.values():
+            if key.line != line or index - key.index > _LONGEST_KEY:
+                super().stale_possible_simple_keys()
+                return
 
     def scan_to_next_token(self) -> None:
         reader = self.reader
