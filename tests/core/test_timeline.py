@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.insight.actors import Source, foreign_actor, our_actor
@@ -324,6 +324,7 @@ def trails(draw: st.DrawFn) -> Trail:
     return trail
 
 
+@settings(max_examples=40)
 @given(trail=trails(), data=st.data())
 def test_any_trail_is_told_in_order_whatever_order_it_is_read_in(trail: Trail, data: st.DataObject) -> None:
     told = trail.told({PlanId("p-1"): ()})
