@@ -1,6 +1,7 @@
 """What the pages for contributors name exists: a path that moved is found here, not by a newcomer."""
 
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -23,13 +24,14 @@ def test_each_function_the_life_of_a_contact_names_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [*CODE.rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=lambda p: p.name
+    "page",
+    sorted([*CODE.rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]),
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_each_file_that_a_page_or_a_docstring_names_is_there(page: Path) -> None:
-    known = {f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.*") if path.suffix in {".py", ".md"}}
     named = set(NAMED.findall(page.read_text(encoding="utf-8"))) - BUNDLED
 
-    assert {name for name in named if not any(path.endswith(f"/{name}") for path in known)} == set()
+    assert named - _endings() == set()
 
 
 def test_the_map_of_the_package_names_each_of_its_parts() -> None:
@@ -50,6 +52,15 @@ def test_decisions_are_numbered_once_each() -> None:
     numbers = [path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md")]
 
     assert len(numbers) == len(set(numbers))
+
+
+@cache
+def _endings() -> set[str]:
+    """Return what a page may call a file: its path from the root or from any folder below; not those of `.venv`."""
+    tops = [one for one in ROOT.iterdir() if not one.name.startswith(".")]
+    files = [*tops, *(file for top in tops for file in top.rglob("*.*"))]
+    parts = [file.relative_to(ROOT).parts for file in files if file.suffix in {".py", ".md"}]
+    return {"/".join(path[start:]) for path in parts for start in range(len(path))}
 
 
 def _found(dotted: str) -> object:
