@@ -22,7 +22,7 @@ class Source(Historian, Protocol):
         """Batch read any number of ids (100 a request), values from the primary store."""
 
     def associations(self, kind: Kind, to: Kind, ids: Sequence[str]) -> Mapping[str, tuple[Association, ...]]:
-        """Read associations (1,000 a request), all of them; an id with none maps to ()."""
+        """Read all associations (1,000 a request); an id with none maps to (), an unreadable one is left out."""
 
 
 class Known(Protocol):
@@ -128,30 +128,36 @@ class Taking:
 
     def read_again(self, kind: Kind, ids: Sequence[str], *, sweep: int | None = None) -> Pulled:
         """Batch read some: what the portal shows of them now, who is gone, who was merged."""
-        reading = self.portal.read(kind, ids, properties=self.wanted.properties[kind])
-        snapshots = self._linked(kind, _distinct(reading))
+        reading = self._linked(kind, self.portal.read(kind, ids, properties=self.wanted.properties[kind]))
         gone = _gone(kind, reading)
-        return self.take(kind, snapshots, gone=gone, unreadable=reading.unreadable, sweep=sweep)
+        return self.take(kind, _distinct(reading), gone=gone, unreadable=reading.unreadable, sweep=sweep)
 
     def associations_again(self, kind: Kind, ids: Sequence[str]) -> Pulled:
         """Read what known ones are associated with; take those where that has changed."""
         known = self.mirror.snapshots(kind, ids) if self.wanted.linked[kind] else {}
-        living = tuple(one for one in known.values() if not one.archived)
-        relinked = self._linked(kind, living)
+        reading = self._linked(kind, Reading({id_: one for id_, one in known.items() if not one.archived}))
         moved = tuple(
             now
-            for before, now in zip(living, relinked, strict=True)
-            if news({now.id: before}, [now], self.wanted, seen_at=self.portal.now()).due
+            for id_, now in reading.snapshots.items()
+            if news({id_: known[id_]}, [now], self.wanted, seen_at=self.portal.now()).due
         )
-        return self.take(kind, moved) if moved else Pulled()
+        if not moved and not reading.unreadable:
+            return Pulled()
+        return self.take(kind, moved, unreadable=reading.unreadable)
 
-    def _linked(self, kind: Kind, snapshots: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
-        """Read what the snapshots are associated with: batch reads do not bring it."""
-        links: dict[str, dict[Kind, tuple[Association, ...]]] = {one.id: {} for one in snapshots}
-        for to in self.wanted.linked[kind] if snapshots else ():
-            for one, ends in self.portal.associations(kind, to, list(links)).items():
-                links[one][to] = ends
-        return tuple(replace(one, associations=links[one.id]) for one in snapshots)
+    def _linked(self, kind: Kind, reading: Reading) -> Reading:
+        """Read what the snapshots are associated with: batch reads do not bring it. Half a snapshot is none."""
+        snapshots, unreadable = dict(reading.snapshots), dict(reading.unreadable)
+        for to in self.wanted.linked[kind]:
+            shown = dict.fromkeys(one.id for one in snapshots.values())
+            links = self.portal.associations(kind, to, list(shown))
+            for asked, one in list(snapshots.items()):
+                if one.id in links:
+                    snapshots[asked] = replace(one, associations={**one.associations, to: links[one.id]})
+                else:
+                    del snapshots[asked]
+                    unreadable[asked] = f"its associations with {to.value} could not be read"
+        return Reading(snapshots, reading.missing, unreadable)
 
 
 def _distinct(reading: Reading) -> tuple[Snapshot, ...]:

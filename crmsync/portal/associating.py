@@ -1,12 +1,12 @@
 """Ids -> the other ends of their associations, whole, with the primary company marked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from crmsync.model import Association, Kind
 from crmsync.portal.batching import errors_of, in_batches
 from crmsync.portal.client import Client
-from crmsync.portal.faults import problem_words
+from crmsync.portal.faults import context_texts, problem_words
 from crmsync.portal.shapes import Unreadable, a_map, an_id, broken_answer, next_after
 
 AT_ONCE = 1_000
@@ -22,7 +22,8 @@ def read_associations(
     """
     Read all associations of any number of ids; an id with none maps to (). *Raises* PortalError.
 
-    An id that no longer exists has none either: HubSpot says the same of both.
+    An id that no longer exists has none either: HubSpot says the same of both. One whose associations HubSpot
+    could not give, or not readably, is left out: taken for none it would cost its events.
     """
     ends: dict[str, Ends] = {one: {} for one in ids}
     for batch in in_batches(list(ends), AT_ONCE):
@@ -38,42 +39,60 @@ def _read_batch(
     while inputs:
         afters = {one["id"]: one.get("after") for one in inputs}
         answer = client.associations(kind.value, to.value, inputs).json
-        if any(_is_trouble(one) for one in errors_of(answer)):
+        for failed in _failed(answer, afters):
+            ends.pop(failed, None)
+        inputs = [
+            {"id": object_id, "after": after}
+            for raw in answer["results"]
+            for object_id, after in _taken(raw, afters, ends)
+        ]
+
+
+def _failed(answer: Mapping[str, Any], asked: Container[str]) -> Iterator[str]:
+    """Yield the ids whose associations HubSpot says it could not read; one that it does not name could be any."""
+    for error in filter(_is_trouble, errors_of(answer)):
+        named = [one for one in context_texts(error, "fromObjectId") if one in asked]
+        if not named:
             raise broken_answer("some associations could not be read")
-        more = []
-        for raw in answer["results"]:
-            try:
-                object_id, after = _take(raw, afters, ends)
-            except Unreadable as why:
-                raise broken_answer(f"an association cannot be read: {why}") from why
-            if after is not None:
-                more.append({"id": object_id, "after": after})
-        inputs = more
+        yield from named
 
 
 def _is_trouble(error: Mapping[str, Any]) -> bool:
-    """Tell a failure from HubSpot's way of saying that there are none; taken for none it would cost the events."""
+    """Tell a failure from HubSpot's way of saying that there are none."""
     category, _, _ = problem_words(error)
     return category not in {"", "OBJECT_NOT_FOUND"} and "NO_ASSOCIATIONS_FOUND" not in str(
         error.get("subCategory")
     )
 
 
-def _take(raw: object, afters: Mapping[str, str | None], ends: dict[str, Ends]) -> tuple[str, str | None]:
-    """Add one id's ends to what is known; return the id and where its rest starts."""
-    found = a_map(raw, "a result")
-    object_id = an_id(a_map(found.get("from"), "its origin").get("id"), "its origin")
+def _taken(raw: object, afters: Mapping[str, str | None], ends: dict[str, Ends]) -> Iterator[tuple[str, str]]:
+    """Add one id's ends to what is known; yield the id and where its rest starts, if there is more."""
+    try:
+        found = a_map(raw, "a result")
+        object_id = an_id(a_map(found.get("from"), "its origin").get("id"), "its origin")
+    except Unreadable as why:
+        raise broken_answer(f"an association cannot be read: {why}") from why
     if object_id not in afters:
-        raise Unreadable("it was not asked for")
-    listed = found.get("to")
+        raise broken_answer("an association was not asked for")
+    if object_id not in ends:
+        return
+    try:
+        _add(found.get("to"), ends[object_id])
+    except Unreadable:
+        del ends[object_id]
+        return
+    after = next_after(found.get("paging"), afters[object_id])
+    if after is not None:
+        yield object_id, after
+
+
+def _add(listed: object, ends: Ends) -> None:
     if not isinstance(listed, list):
         raise Unreadable("its other ends are not a list")
     for one in listed:
         end = a_map(one, "an end")
         end_id = an_id(end.get("toObjectId"), "an end's id")
-        known = ends[object_id].get(end_id, False)
-        ends[object_id][end_id] = known or _is_primary(end.get("associationTypes"))
-    return object_id, next_after(found.get("paging"), afters[object_id])
+        ends[end_id] = ends.get(end_id, False) or _is_primary(end.get("associationTypes"))
 
 
 def _is_primary(types: Any) -> bool:

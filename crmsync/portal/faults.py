@@ -12,7 +12,9 @@ from crmsync.errors import PortalError, RateLimited, Rejected, Unauthorized, Una
 from crmsync.portal.paths import Route
 
 _WORD = re.compile(r"[A-Z][A-Z0-9_]{1,60}")
-_CODE_AT_START = re.compile(r"[A-Z]{2,20}(_[A-Z]{2,20}){1,6}(?![0-9A-Za-z_])")
+_FIRST_WORD = re.compile(r"[A-Z_]{1,60}(?![0-9A-Za-z_])")
+_SAID_IN_SENTENCES = frozenset({"FORM_TYPE_NOT_ALLOWED"})
+"""Codes that HubSpot also puts at the start of a message: only known ones, as a value may look like one."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9._-]{1,80}")
 _CORRELATION = re.compile(r"[0-9A-Za-z-]{8,64}")
@@ -276,8 +278,9 @@ def _scopes(said: Mapping[str, Any]) -> Iterator[str]:
 
 def _codes(said: Mapping[str, Any]) -> Iterator[str]:
     message = said.get("message")
-    if isinstance(message, str) and (code := _CODE_AT_START.match(message)):
-        yield code[0]
+    first = _FIRST_WORD.match(message) if isinstance(message, str) else None
+    if first and first[0] in _SAID_IN_SENTENCES:
+        yield first[0]
     for one in _details(said):
         for key in ("error", "code"):
             if found := _matching(_WORD, one.get(key)):

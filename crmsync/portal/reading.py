@@ -163,7 +163,7 @@ class Reader:
             snapshots.append(snapshot)
             for other in cut:
                 incomplete[other].add(snapshot.id)
-        return self._completed(kind, snapshots, incomplete), unreadable
+        return self._completed(kind, snapshots, incomplete, unreadable), unreadable
 
     def _one(
         self, kind: Kind, row: object, properties: Sequence[str], associations: Sequence[Kind]
@@ -181,16 +181,21 @@ class Reader:
         return replace(snapshot, associations=inline), cut
 
     def _completed(
-        self, kind: Kind, snapshots: list[Snapshot], incomplete: Mapping[Kind, set[str]]
+        self,
+        kind: Kind,
+        snapshots: list[Snapshot],
+        incomplete: Mapping[Kind, set[str]],
+        unreadable: dict[str, str],
     ) -> list[Snapshot]:
-        """Replace the associations that the page cut short, or did not tell the primary of."""
+        """Replace associations that the page cut short or did not tell the primary of; half a row is unreadable."""
         for to, ids in incomplete.items():
-            if not ids:
-                continue
             whole = read_associations(self._client, kind, to, sorted(ids, key=int))
+            failed = ids - whole.keys()
+            unreadable |= dict.fromkeys(failed, f"its associations with {to.value} could not be read")
             snapshots = [
                 replace(one, associations={**one.associations, to: whole[one.id]}) if one.id in ids else one
                 for one in snapshots
+                if one.id not in failed
             ]
         return snapshots
 

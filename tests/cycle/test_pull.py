@@ -1,6 +1,6 @@
 """Nothing is missed (G7), nothing is asked twice: what pull does with a portal that moves under its hands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,11 +17,18 @@ from tests.fakes import NOW, FakePortal
 
 @dataclass
 class Breaking(FakePortal):
-    """Fails at the n-th list page, as a portal or a power cut does; `unreadable` contacts answer nonsense."""
+    """
+    Fails at the n-th list page, as a portal or a power cut does.
+
+    Attributes:
+        unreadable: contacts that answer nonsense.
+        unlinked: objects whose associations are never told, but inline.
+    """
 
     break_at: int = 0
     pages: int = 0
     unreadable: frozenset[str] = frozenset()
+    unlinked: frozenset[str] = frozenset()
     starts: tuple[str | None, ...] = ()
 
     def page(self, kind: Kind, **asked: Any) -> Page:
@@ -44,6 +51,9 @@ class Breaking(FakePortal):
             snapshots={one: what for one, what in reading.snapshots.items() if one not in bad},
             unreadable=bad,
         )
+
+    def associations(self, kind: Kind, to: Kind, ids: Sequence[str]) -> Mapping[str, tuple[Association, ...]]:
+        return super().associations(kind, to, [one for one in ids if one not in self.unlinked])
 
 
 def breaking(world: World, **settings: object) -> Breaking:
@@ -198,6 +208,38 @@ def test_g12_an_unreadable_contact_is_a_finding_once_and_the_others_go_on(world:
     findings = [one for one in world.entries("finding") if one["cause"] == "unreadable"]
     assert [(one["object"], one["id"]) for one in findings] == [("contact", "102")]
     assert portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_g12_an_engagement_whose_contacts_are_not_told_is_a_finding_and_a_later_retry(world: World) -> None:
+    portal = breaking(world, unlinked=frozenset({"9"}))
+    portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    world.sync()
+    portal.put(a_meeting("9", "101"))
+    portal.put(a_meeting("10", "101"))
+
+    world.sync()
+    world.engine().sync(also=(Job.RESCAN,))
+    half = portal.shows("101", "crmsync_engagement")
+    portal.unlinked = frozenset()
+    world.sync()
+
+    findings = [one for one in world.entries("finding") if one["cause"] == "unreadable"]
+    assert [(one["object"], one["id"]) for one in findings] == [("meetings", "9")]
+    assert findings[0]["reason"] == {"problem": "its associations with contacts could not be read"}
+    assert (half, portal.shows("101", "crmsync_engagement")) == ("30", "60")
+
+
+def test_g7_links_the_mirror_knows_stay_while_the_portal_does_not_tell_them(world: World) -> None:
+    portal = breaking(world)
+    portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    portal.put(a_meeting("9", "101"))
+    world.sync()
+    portal.unlinked = frozenset({"9"})
+
+    world.engine().sync(also=(Job.RESCAN,))
+
+    assert world.store.mirror.snapshots(Kind.MEETING, ["9"])["9"].associations[Kind.CONTACT] != ()
+    assert portal.shows("101", "crmsync_engagement") == "30"
 
 
 def test_an_unreadable_contact_is_taken_once_it_can_be_read(world: World) -> None:

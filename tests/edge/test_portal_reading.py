@@ -1,7 +1,7 @@
 """What the gateway reads, from a real portal over HTTP."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -191,21 +191,51 @@ def test_an_id_without_associations_has_none(each: Served) -> None:
     assert found == {alone: (), nobody: (), contact: (Association(companies[0], is_primary=True),)}
 
 
-def test_g7_associations_that_could_not_be_read_are_not_taken_for_none(both: Served) -> None:
-    ours = both.create(email="a@acme.example")
-    none = {"category": "OBJECT_NOT_FOUND", "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"}
-    for error in (
-        {"message": "No company."},
-        none,
-        {"category": "INTERNAL_ERROR", "context": {"fromObjectId": [ours]}},
-    ):
-        answer = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [error]}
-        both.sandbox.arm("replace", path="*/associations/*", status=207, body=json.dumps(answer))
+NO_COMPANY = {"category": "OBJECT_NOT_FOUND", "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"}
 
-    assert both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [ours]) == {ours: ()}
-    assert both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [ours]) == {ours: ()}
+
+def answer_associations(
+    both: Served, *, results: Sequence[object] = (), errors: Sequence[object] = ()
+) -> None:
+    answer = {"status": "COMPLETE", "results": results, "numErrors": len(errors), "errors": errors}
+    both.sandbox.arm("replace", path="*/associations/*", status=207, body=json.dumps(answer))
+
+
+@pytest.mark.parametrize("error", [{"message": "No company."}, NO_COMPANY])
+def test_an_error_that_says_there_are_none_is_none(both: Served, error: Mapping[str, str]) -> None:
+    answer_associations(both, errors=[error])
+
+    assert both.gateway.associations(Kind.CONTACT, Kind.COMPANY, ["101"]) == {"101": ()}
+
+
+def test_g7_g12_associations_that_could_not_be_read_are_left_out_and_the_others_come(both: Served) -> None:
+    shown = {"from": {"id": "103"}, "to": [{"toObjectId": "7", "associationTypes": []}]}
+    spoilt = {"from": {"id": "104"}, "to": [{"toObjectId": "no id", "associationTypes": []}]}
+    failed = {"category": "INTERNAL_ERROR", "context": {"fromObjectId": ["101"]}}
+    answer_associations(both, results=[shown, spoilt], errors=[failed, NO_COMPANY])
+
+    found = both.gateway.associations(Kind.CONTACT, Kind.COMPANY, ["101", "102", "103", "104"])
+
+    assert found == {"102": (), "103": (Association("7", is_primary=True),)}
+
+
+def test_g7_a_failure_that_names_nobody_could_be_anybodys(both: Served) -> None:
+    answer_associations(both, errors=[{"category": "INTERNAL_ERROR"}])
+
     with pytest.raises(Unavailable, match="associations"):
-        both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [ours])
+        both.gateway.associations(Kind.CONTACT, Kind.COMPANY, ["101"])
+
+
+def test_g12_a_listed_contact_whose_associations_cannot_be_completed_is_unreadable(both: Served) -> None:
+    contact, _ = a_contact_with_companies(both, 2)
+    other = both.create(email="b@acme.example")
+    both.sandbox.edits.raw(contact, {"associatedcompanyid": ""})  # so that its companies are read apart
+    answer_associations(both, errors=[{"category": "INTERNAL_ERROR", "context": {"fromObjectId": [contact]}}])
+
+    page = both.gateway.page(Kind.CONTACT, properties=(), associations=(Kind.COMPANY,), after=None)
+
+    assert [one.id for one in page.snapshots] == [other]
+    assert page.unreadable == {contact: "its associations with companies could not be read"}
 
 
 def test_thousands_of_ids_take_one_request_a_thousand(both: Served) -> None:

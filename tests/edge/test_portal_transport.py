@@ -422,6 +422,20 @@ def test_g13_no_error_and_no_log_tells_an_address_or_the_token(
     assert TOKEN not in told
 
 
+@pytest.mark.parametrize(
+    "message", ["ANN_SMITH is not valid", "ANN_SMITH: is not one of the allowed options"]
+)
+def test_g13_a_value_that_looks_like_an_error_code_is_not_quoted(
+    time: FakeTime, server: responses.RequestsMock, message: str
+) -> None:
+    say(server, UPDATE, 400, {"category": "VALIDATION_ERROR", "message": message})
+
+    with capture_logs() as logs, pytest.raises(PortalError) as raised:
+        write(a_client(time, patience_s=1.0))
+
+    assert "ANN_SMITH" not in f"{raised.value} {raised.value.__dict__} {logs}"
+
+
 def test_g13_the_settings_of_a_portal_do_not_print_the_token() -> None:
     assert TOKEN not in repr(PortalConfig(access_token=TOKEN))
 
