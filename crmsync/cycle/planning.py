@@ -47,7 +47,7 @@ class Reversals(Protocol):
     def reversals(
         self, contacts: Sequence[ContactId], definition: DefinitionRef
     ) -> Mapping[ContactId, tuple[Reversal, ...]]:
-        """Return the setbacks under this definition, in order; contacts without any are absent."""
+        """Return the reversals under this definition, in order; contacts without any are absent."""
 
 
 class Findings(record.Findings, Protocol):
@@ -126,7 +126,7 @@ class Planner:
             update_digest(digest, changes)
             if changes:
                 sink.add(plan, changes)
-            self._name_rivals([one for one in decisions if one.withheld is Withheld.PING_PONG])
+            self._name_other_writers([one for one in decisions if one.withheld is Withheld.PING_PONG])
             self.contacts.settled([one.evaluation.id for one in decisions if not one.changes], as_of)
         return Planned(count.tally(self.contacts.size()), digest.hexdigest(), count.findings)
 
@@ -145,17 +145,17 @@ class Planner:
         reversals = self.reversals.reversals(moving, found[0].definition) if moving else {}
         return [self._decide(e, m, reversals) for e, m in zip(found, known, strict=True)]
 
-    def _name_rivals(self, contested: Sequence[Decision]) -> None:
+    def _name_other_writers(self, ping_pong: Sequence[Decision]) -> None:
         """Say once who sets the stage of these back, since crmsync no longer does anything about it."""
-        if not contested:
+        if not ping_pong:
             return
-        ids = [one.evaluation.id for one in contested]
-        reversals = self.reversals.reversals(ids, contested[0].evaluation.definition)
-        drafts = [self._contest(one, reversals[one.evaluation.id][-1]) for one in contested]
+        ids = [one.evaluation.id for one in ping_pong]
+        reversals = self.reversals.reversals(ids, ping_pong[0].evaluation.definition)
+        drafts = [self._ping_pong(one, reversals[one.evaluation.id][-1]) for one in ping_pong]
         if fresh := record.untold(self.findings, drafts):
             self.findings.append(fresh)
 
-    def _contest(self, decision: Decision, last: Reversal) -> Draft:
+    def _ping_pong(self, decision: Decision, last: Reversal) -> Draft:
         until = last.at + self.policy.respect_manual_for
         problem = (
             f"{last.by} keeps setting back the stage that crmsync sets; crmsync leaves it alone until "
@@ -168,7 +168,7 @@ class Planner:
             property=STAGE,
             cause=Withheld.PING_PONG.value,
             definition=decision.evaluation.definition,
-            reason={"problem": problem, "rival": last.by, "until": until.isoformat()},
+            reason={"problem": problem, "by": last.by, "until": until.isoformat()},
         )
 
     def _decide(

@@ -22,7 +22,7 @@ from crmsync.model import (
     Version,
 )
 
-_ENOUGH = 2  # setbacks
+_ENOUGH = 2  # reversals
 
 
 class Cause(StrEnum):
@@ -117,7 +117,7 @@ def withheld(
         return Withheld.DEMOTION_OFF
     if evaluation.action is Action.PROMOTE and policy.promotions_paused:
         return Withheld.PAUSED
-    if is_contested(reversals, evaluation.as_of, policy):
+    if is_ping_pong(reversals, evaluation.as_of, policy):
         return Withheld.PING_PONG
     if (
         version is not None
@@ -128,8 +128,8 @@ def withheld(
     return None
 
 
-def is_contested(reversals: Sequence[Reversal], as_of: datetime, policy: Policy) -> bool:
-    """Tell whether another writer wants the stage otherwise, and has said so lately: two setbacks, then quiet."""
+def is_ping_pong(reversals: Sequence[Reversal], as_of: datetime, policy: Policy) -> bool:
+    """Tell whether another writer wants the stage otherwise, and has said so lately: two reversals, then quiet."""
     since = as_of - policy.respect_manual_for
     return len([one for one in reversals if one.at > since]) >= _ENOUGH
 

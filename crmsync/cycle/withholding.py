@@ -9,7 +9,7 @@ _WHY = {
     Withheld.OBSERVING: "writes.lifecyclestage is observe",
     Withheld.DEMOTION_OFF: "writes.lifecyclestage is promote_only: demotions are off",
     Withheld.PERSON: "a person set the stage on {at}, and that is respected for writes.respect_manual_for",
-    Withheld.PING_PONG: "{rival} keeps setting it back; it is tried again on {until}, or under a changed definition",
+    Withheld.PING_PONG: "{other} keeps setting it back; it is tried again on {until}, or under a changed definition",
     Withheld.PAUSED: "the definition is past its review date and writes.pause_past_review is on",
 }
 
@@ -31,10 +31,10 @@ def held(
     why = withheld(evaluation, version, policy, reversals=reversals)
     if why is not None:
         at = f"{version.at:%Y-%m-%d}" if version else ""
-        rival, until = reversals[-1].by if reversals else "", at
+        other, until = reversals[-1].by if reversals else "", at
         if reversals:
             until = f"{reversals[-1].at + policy.respect_manual_for:%Y-%m-%d}"
-        yield f"The stage is not changed: {_WHY[why].format(at=at, rival=rival, until=until)}."
+        yield f"The stage is not changed: {_WHY[why].format(at=at, other=other, until=until)}."
     for plan, changes in plans:
         if plan.status is PlanStatus.PARKED and any(change.property == STAGE for change in changes):
             yield f"The stage change waits in plan {plan.id}, which is parked."

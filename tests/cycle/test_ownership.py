@@ -100,7 +100,7 @@ def test_two_reversals_stop_the_writing_and_name_the_other_once(world: World) ->
     assert summaries[-1].written.intended == 0
 
 
-def contested(world: World) -> None:
+def ping_pong(world: World) -> None:
     """Let another app set the stage back twice."""
     qualified(world)
     for _ in range(2):
@@ -109,10 +109,10 @@ def contested(world: World) -> None:
     assert world.sync().tally.held == 1
 
 
-def test_a_contest_ends_when_nobody_set_the_stage_back_for_as_long_as_a_persons_choice_counts(
+def test_a_ping_pong_ends_when_nobody_set_the_stage_back_for_as_long_as_a_persons_choice_counts(
     world: World,
 ) -> None:
-    contested(world)
+    ping_pong(world)
     world.portal.clock += timedelta(days=29)
     world.portal.put(a_meeting("8", "101", at=world.portal.clock))
     world.sync()
@@ -125,10 +125,10 @@ def test_a_contest_ends_when_nobody_set_the_stage_back_for_as_long_as_a_persons_
     assert world.portal.shows("101", STAGE) == "marketingqualifiedlead"
 
 
-def test_a_contest_that_goes_on_is_told_again_after_two_more_setbacks(world: World) -> None:
-    contested(world)
+def test_a_ping_pong_that_goes_on_is_told_again_after_two_more_reversals(world: World) -> None:
+    ping_pong(world)
     world.portal.clock += timedelta(days=31)
-    contested(world)
+    ping_pong(world)
     world.sync()
 
     findings = [one for one in world.entries("finding") if one["cause"] == "ping_pong"]
@@ -137,8 +137,8 @@ def test_a_contest_that_goes_on_is_told_again_after_two_more_setbacks(world: Wor
     assert len([one for one in world.entries("change.applied") if one["property"] == STAGE]) == 4
 
 
-def test_a_contest_ends_under_another_definition(world: World) -> None:
-    contested(world)
+def test_a_ping_pong_ends_under_another_definition(world: World) -> None:
+    ping_pong(world)
     changed = world.with_(
         definition=DEFINITION.replace('version: "1"', 'version: "2"'),
         limits=replace(WIDE, park_on_new_definition=False),
@@ -149,7 +149,7 @@ def test_a_contest_ends_under_another_definition(world: World) -> None:
     assert changed.portal.shows("101", STAGE) == "marketingqualifiedlead"
 
 
-def test_scores_go_on_while_the_stage_is_contested(world: World) -> None:
+def test_scores_go_on_during_a_ping_pong_about_the_stage(world: World) -> None:
     qualified(world)
     for _ in range(3):
         world.sync()

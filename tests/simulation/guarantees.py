@@ -174,13 +174,13 @@ class _After:
         records = [shelf.live[id_] for id_ in shelf.ids]
         ids = [ContactId(str(one.id)) for one in records]
         reversals = self.app.store.trail.reversals(ids, self.app.definition.ref)
-        contested = {one for one, some in reversals.items() if len(some) > 1}  # a run is shorter than 30 days
+        ping_pong = {one for one, some in reversals.items() if len(some) > 1}  # a run is shorter than 30 days
         contacts = [contact_as_it_is(self.simulation.portal, one, self._counters(one)) for one in records]
         found = Evaluator(self.app.definition).evaluate(contacts, as_of)
         for record, evaluation in zip(records, found, strict=True):
             for name, problem in _wrong(record, evaluation):
                 yield (record.id, name), problem
-            if evaluation.id not in contested and (problem := self._stage(record, evaluation)):
+            if evaluation.id not in ping_pong and (problem := self._stage(record, evaluation)):
                 yield (record.id, STAGE), problem
 
     def _counters(self, record: Record) -> list[Event]:

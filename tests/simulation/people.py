@@ -29,13 +29,13 @@ class People:
     """
     Attributes:
         done: how often each thing happened.
-        rival: contacts whose stage another app keeps setting back.
+        reversing: contacts whose stage another app keeps setting back.
     """
 
     portal: Portal
     rng: random.Random
     done: dict[str, int] = field(default_factory=dict)
-    rival: set[int] = field(default_factory=set)
+    reversing: set[int] = field(default_factory=set)
 
     def act(self) -> None:
         """Do one thing; what the portal refuses is not done. What was due before has happened before."""
@@ -105,13 +105,13 @@ class People:
         self.portal.edits.workflow(self._contact().id, {"lifecyclestage": self.rng.choice(STAGES[:4])})
 
     def _other_app_sets_stage(self) -> None:
-        self.rival.add(self._contact().id)
+        self.reversing.add(self._contact().id)
         self.set_back()
 
     def set_back(self) -> None:
         """The other app wants its contacts to be leads."""
         self.portal.world.settle(self.portal.world.now_ms())
-        for contact in sorted(self.rival):
+        for contact in sorted(self.reversing):
             record = self.portal.world.shelf("contacts").live.get(contact)
             if record is not None and record.text("lifecyclestage") != "lead":
                 self.portal.edits.by(OTHER_APP, contact, {"lifecyclestage": "lead"})
