@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from crmsync.errors import Rejected
+from crmsync.errors import PortalError, Rejected, Unavailable
 from crmsync.model import Kind
 from crmsync.portal.client import Client
 from crmsync.portal.faults import context_texts, problem_words, sentence
@@ -16,6 +16,8 @@ MERGED = "hs_merged_object_ids"
 READ_AT_ONCE = 100
 HISTORY_AT_ONCE = 50
 """*Source*: portal facts, sections 2.3 and 2.4."""
+_ANYBODY = "1"
+"""It need not exist: HubSpot says so of one that does not."""
 
 
 def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -51,18 +53,18 @@ class Found:
 def read_objects(
     client: Client, kind: Kind, ids: Sequence[str], properties: Sequence[str], history: Sequence[str] = ()
 ) -> Found:
-    """Batch read any number of ids. *Raises* PortalError."""
+    """
+    Batch read any number of ids.
+
+    A batch that HubSpot cannot answer is halved down to those it cannot answer for: they are unreadable.
+
+    *Raises* PortalError where it answers for nobody.
+    """
     found = Found()
     unique = list(dict.fromkeys(ids))  # HubSpot refuses a batch that names an id twice
     asked = Asked(kind, list(dict.fromkeys([*properties, MERGED])), history)
     for batch in in_batches(unique, HISTORY_AT_ONCE if history else READ_AT_ONCE):
-        answer = client.batch_read(kind.value, batch, properties=asked.properties, history=history).json
-        _sort_out(answer, batch, found)
-        unanswered = [one for one in batch if not _is_known(found, one)]
-        if unanswered and not answer["results"] and not answer.get("errors"):
-            raise broken_answer("a batch read answered nothing at all")
-        for one in unanswered:
-            _read_alone(client, asked, one, found)
+        _read_down(client, asked, batch, found)
     return found
 
 
@@ -72,6 +74,47 @@ def errors_of(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     if not isinstance(errors, list) or not all(isinstance(one, dict) for one in errors):
         raise broken_answer("the errors of a batch cannot be read")
     return errors
+
+
+def _read_down(client: Client, asked: Asked, whole: Sequence[str], found: Found) -> None:
+    """Read a batch, or its halves, or their halves."""
+    pending = [whole]
+    while pending:
+        batch = pending.pop()
+        try:
+            _read_batch(client, asked, batch, found)
+        except (Rejected, Unavailable) as error:
+            if batch is whole or len(batch) == 1:
+                _require_answers(client, asked, error)
+            if len(batch) == 1:
+                found.unreadable[batch[0]] = error.message
+                continue
+            middle = (len(batch) + 1) // 2
+            pending += [batch[middle:], batch[:middle]]
+
+
+def _read_batch(client: Client, asked: Asked, batch: Sequence[str], found: Found) -> None:
+    answer = client.batch_read(
+        asked.kind.value, batch, properties=asked.properties, history=asked.history
+    ).json
+    _sort_out(answer, batch, found)
+    unanswered = [one for one in batch if not _is_known(found, one)]
+    if unanswered and not answer["results"] and not answer.get("errors"):
+        raise broken_answer("a batch read answered nothing at all")
+    for one in unanswered:
+        _read_alone(client, asked, one, found)
+
+
+def _require_answers(client: Client, asked: Asked, error: PortalError) -> None:
+    """Ask the same of anybody else: where that is not answered either, it is not for whom was asked. *Raises* error."""
+    try:
+        answer = client.batch_read(
+            asked.kind.value, [_ANYBODY], properties=asked.properties, history=asked.history
+        ).json
+    except (Rejected, Unavailable):
+        raise error from error.__cause__
+    if not answer["results"] and not answer.get("errors"):
+        raise error from error.__cause__
 
 
 def _sort_out(answer: Mapping[str, Any], batch: Sequence[str], found: Found) -> None:
@@ -121,8 +164,9 @@ def _read_alone(client: Client, asked: Asked, object_id: str, found: Found) -> N
         rows = [row for row in answer["results"] if isinstance(row, dict) and row.get("id") == known_as]
         found.objects[object_id] = a_map(rows[0] if rows else None, "the object")
     except Rejected as error:
-        if error.status != 404:
-            raise
-        found.missing[object_id] = None
+        if error.status == 404:
+            found.missing[object_id] = None
+        else:
+            found.unreadable[object_id] = error.message
     except Unreadable as why:
         found.unreadable[object_id] = str(why)

@@ -31,16 +31,25 @@ class Freshness:
 
     def note_sent(self) -> None:
         """Note that a request leaves this thread now."""
-        self._sent.at = self._monotonic()
+        self._sent.count = getattr(self._sent, "count", 0) + 1
+        if self._sent.count == 1:
+            self._sent.first = self._monotonic()
+
+    def looking(self) -> None:
+        """Begin to look at what will be written over, in this thread."""
+        self._sent.count = 0
 
     def looked(self) -> None:
-        """Note that the last request of this thread has just brought what will be written over."""
+        """Note that it is here now; what took several requests is as old as the first of them."""
         self._answered_at = self._monotonic()
-        self._asked_at = getattr(self._sent, "at", self._answered_at)
+        self._asked_at = self._sent.first if self._sent.count else self._answered_at
+        if self._sent.count > 1:
+            self._answered_at = self._asked_at
 
     def begin(self) -> None:
         """Begin to write what somebody compared; who never looks here is believed once."""
         if self._asked_at is None:
+            self.looking()
             self.looked()
 
     def check(self) -> None:

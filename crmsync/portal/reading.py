@@ -93,6 +93,7 @@ class Reader:
     def shown(self, ids: Sequence[str], properties: Sequence[str]) -> Reading:
         """Batch read only these properties of contacts, see `Sink.shown`."""
         needed = [MODIFIED[Kind.CONTACT], *properties]
+        self._freshness.looking()
         found = read_objects(self._client, Kind.CONTACT, ids, needed)
         self._freshness.looked()
         return self._reading(Kind.CONTACT, found, properties)
@@ -120,11 +121,12 @@ class Reader:
             if error.status != 414:
                 raise
             is_long, answer = True, list_page(properties=[_ID]).json
-        rows = answer["results"]
+        rows, refused = answer["results"], dict[str, str]()
         if is_long:
-            rows = self._with_values(kind, rows, needed)
+            rows, refused = self._with_values(kind, rows, needed)
         snapshots, unreadable = self._taken(kind, rows, properties, associations)
-        return Page(tuple(snapshots), next_after(answer.get("paging"), after, by_id=True), unreadable)
+        following = next_after(answer.get("paging"), after, by_id=True)
+        return Page(tuple(snapshots), following, unreadable | refused)
 
     def _reading(self, kind: Kind, found: Found, properties: Sequence[str]) -> Reading:
         snapshots: dict[str, Snapshot] = {}
@@ -136,17 +138,21 @@ class Reader:
                 unreadable[asked] = str(why)
         return Reading(snapshots, tuple(found.missing), unreadable)
 
-    def _with_values(self, kind: Kind, rows: list[Any], needed: Sequence[str]) -> list[Any]:
+    def _with_values(
+        self, kind: Kind, rows: list[Any], needed: Sequence[str]
+    ) -> tuple[list[Any], dict[str, str]]:
         """Fill in the values of a page whose list of properties did not fit into a URL; associations stay."""
         ids = [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
         found = read_objects(self._client, kind, ids, needed)
-        return [
+        left_out = {*found.missing, *found.unreadable}
+        filled = [
             {**found.objects[row["id"]], "associations": row.get("associations")}
             if isinstance(row, dict) and row.get("id") in found.objects
             else row
             for row in rows
-            if not (isinstance(row, dict) and row.get("id") in found.missing)
+            if not (isinstance(row, dict) and row.get("id") in left_out)
         ]
+        return filled, found.unreadable
 
     def _taken(
         self, kind: Kind, rows: Sequence[object], properties: Sequence[str], associations: Sequence[Kind]

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crmsync.errors import Unavailable
-from crmsync.model import Association, ContactId, Deal, Kind, Own, Snapshot
+from crmsync.errors import PortalError, Unavailable
+from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Snapshot
 from crmsync.portal.config import Time
 from tests.served import VERSIONS, Served, served
 
@@ -736,3 +736,93 @@ class Ticking:
     def __call__(self) -> float:
         self.now += 4.0
         return self.now
+
+
+# --- whom HubSpot cannot answer for ------------------------------------------------------------------------------
+
+REFUSALS = [400, 500]
+
+
+def refuse(both: Served, object_id: str, status: int, *, path: str = "*/batch/read") -> None:
+    """Let every request of this path that names it be answered so, for ever."""
+    body = json.dumps({"status": "error", "category": "VALIDATION_ERROR", "message": "no"})
+    both.sandbox.arm("replace", path=path, object=object_id, status=status, body=body, count=None)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("places", [(0,), (57,), (99,), (0, 1), (49, 50, 99)])
+def test_g12_one_that_spoils_every_batch_is_set_aside_and_the_others_are_read(
+    both: Served, status: int, places: tuple[int, ...]
+) -> None:
+    ids = [both.create(email=f"c{n}@acme.example") for n in range(100)]
+    for place in places:
+        refuse(both, ids[place], status)
+    both.forget_requests()
+
+    reading = both.gateway.read(Kind.CONTACT, ids, properties=("email",))
+
+    assert set(reading.unreadable) == {ids[place] for place in places}
+    assert set(reading.snapshots) == set(ids) - set(reading.unreadable)
+    assert reading.missing == ()
+    if status == 400 and len(places) == 1:
+        assert both.requests("/batch/read") <= 15 + 2  # as many as halving takes, and two for anybody else
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_g12_one_alone_that_is_refused_is_unreadable_too(both: Served, status: int) -> None:
+    contact = both.create(email="a@acme.example")
+    refuse(both, contact, status)
+
+    reading = both.gateway.read(Kind.CONTACT, [contact], properties=())
+
+    assert set(reading.unreadable) == {contact}
+    assert "@" not in reading.unreadable[contact]
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_g12_where_nobody_is_answered_for_nobody_is_unreadable(both: Served, status: int) -> None:
+    ids = [both.create(email=f"c{n}@acme.example") for n in range(30)]
+    both.sandbox.arm("replace", path="*/batch/read", status=status, body="{}", count=None)
+    both.forget_requests()
+
+    with pytest.raises(PortalError):
+        both.gateway.read(Kind.CONTACT, ids, properties=())
+    assert both.requests("/batch/read") <= 2 * 5
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_g12_one_that_is_left_out_and_refused_alone_is_unreadable(both: Served, status: int) -> None:
+    one, two = both.create(email="a@acme.example"), both.create(email="b@acme.example")
+    row = {"id": one, "properties": {}, "updatedAt": "2026-11-20T09:00:00Z"}
+    both.sandbox.arm("replace", path="*/batch/read", object=two, body=json.dumps({"results": [row]}), count=None)
+    refuse(both, two, status, path=f"*/contacts/{two}")
+
+    reading = both.gateway.read(Kind.CONTACT, [one, two], properties=())
+
+    assert set(reading.snapshots) == {one}
+    assert set(reading.unreadable) == {two}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_g12_a_history_that_is_refused_leaves_the_others(both: Served, status: int) -> None:
+    ids = [both.create(email=f"c{n}@acme.example", lifecyclestage="lead") for n in range(60)]
+    refuse(both, ids[7], status)
+
+    histories = both.gateway.history(STAGE, ids)
+
+    assert set(histories) == set(ids) - {ids[7]}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_g12_of_a_long_page_one_whose_values_are_refused_is_not_taken_for_empty(
+    both: Served, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr("crmsync.portal.reading.LONGEST_QUERY", 10)
+    ids = [both.create(email=f"c{n}@acme.example", country="BE") for n in range(5)]
+    refuse(both, ids[2], status)
+
+    page = both.gateway.page(Kind.CONTACT, properties=("country",), associations=(), after=None)
+
+    assert [one.id for one in page.snapshots] == [*ids[:2], *ids[3:]]
+    assert {one.properties["country"] for one in page.snapshots} == {"BE"}
+    assert set(page.unreadable) == {ids[2]}

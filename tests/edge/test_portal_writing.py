@@ -501,6 +501,22 @@ def test_g4_a_process_that_stood_still_between_comparing_and_writing_compares_ag
     assert both.sees(contact, STAGE) == "salesqualifiedlead"
 
 
+def test_g4_a_comparison_that_took_several_slow_requests_is_made_again(both: Served) -> None:
+    ids = contacts(both, 4)
+    both.sandbox.arm("500", path=READ, object=ids[3], count=None)
+    both.time.meanwhile = lambda: both.sandbox.edits.human(ids[0], {STAGE: "salesqualifiedlead"})
+    both.sandbox.edits.human(ids[0], {STAGE: "lead"})
+
+    reading = both.gateway.shown(ids, [STAGE])
+    before = {one: reading.snapshots[one].properties[STAGE] or "" for one in ids[:3]}
+    both.sandbox.edits.human(ids[0], {STAGE: "opportunity"})
+    outcomes = both.update(*(a_change(one, STAGE, "customer", before=before[one]) for one in ids[:3]))
+
+    assert set(reading.unreadable) == {ids[3]}
+    assert [one.result for one in outcomes].count(Result.APPLIED) == 2
+    assert both.sees(ids[0], STAGE) == "opportunity"
+
+
 def test_a_write_that_waits_every_time_is_given_up_for_this_cycle(both: Served) -> None:
     (contact,) = contacts(both, 1)
     both.sandbox.arm("423", path=BATCH, count=None)

@@ -1,6 +1,7 @@
 """Faults on demand: which request goes wrong, and how."""
 
 import fnmatch
+import json
 import random
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ KINDS = (
 
 LOCK_MS = 2_000
 _SETTINGS: dict[str, type | tuple[type, ...]] = {
-    "kind": str, "path": str, "method": str, "nth": int, "probability": (int, float), "count": (int, type(None)),
+    "kind": str, "path": str, "method": str, "object": str, "nth": int, "probability": (int, float), "count": (int, type(None)),
     "hang_s": (int, float), "retry_after_s": (int, type(None)), "status": int, "body": str, "seed": int,
 }  # fmt: skip
 
@@ -29,6 +30,7 @@ class Rule:
     Attributes:
         path: a shell pattern over the path, `*` for all.
         method: `*` for all.
+        object: an id: strike only requests that name it, in their path or among a batch's inputs; "": all.
         nth: strike at the n-th matching request first (1 is the first); 0 at any.
         probability: of a strike at each matching request.
         count: strikes left; None never ends.
@@ -41,6 +43,7 @@ class Rule:
     kind: str
     path: str = "*"
     method: str = "*"
+    object: str = ""
     nth: int = 0
     probability: float = 1.0
     count: int | None = 1
@@ -53,11 +56,22 @@ class Rule:
     struck: int = 0
 
     def matches(self, request: Request) -> bool:
-        return self.method in ("*", request.method) and fnmatch.fnmatchcase(request.path, self.path)
+        is_meant = self.method in ("*", request.method) and fnmatch.fnmatchcase(request.path, self.path)
+        return is_meant and (not self.object or _names(request, self.object))
 
     def json(self) -> Body:
         return {"kind": self.kind, "path": self.path, "method": self.method, "seen": self.seen, "struck": self.struck,
                 "left": self.count}  # fmt: skip
+
+
+def _names(request: Request, object_id: str) -> bool:
+    if object_id in request.path.split("/"):
+        return True
+    try:
+        inputs = json.loads(request.body or b"{}")["inputs"]
+        return any(str(one["id"]) == object_id for one in inputs)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 class Faults:
