@@ -49,6 +49,7 @@ class FakePortal:
         clock: the portal's; every change stamps it and moves it on by a millisecond.
         writes: (contact, {property: value}) of every input that was sent, in order.
         reads: how many ids were batch read.
+        silent_about: contacts whose histories cannot be read.
         broken: raised by the next call of `update`, after the inputs of `lose_answers_after` took effect.
     """
 
@@ -63,6 +64,7 @@ class FakePortal:
     form_reads: int = 0
     merged: dict[str, str] = field(default_factory=dict)
     refuses: set[str] = field(default_factory=set)
+    silent_about: set[str] = field(default_factory=set)
     loses_answers: bool = False
     loses_requests: bool = False
 
@@ -135,7 +137,8 @@ class FakePortal:
     def history(
         self, property_name: str, ids: Sequence[ContactId]
     ) -> Mapping[ContactId, tuple[Version, ...]]:
-        return {one: tuple(reversed(self.versions.get((one, property_name), []))) for one in ids}
+        told = [one for one in ids if one not in self.silent_about]
+        return {one: tuple(reversed(self.versions.get((one, property_name), []))) for one in told}
 
     def forms(self) -> tuple[Form, ...]:
         return self.form_list

@@ -1,7 +1,7 @@
 """Plans and unsettled intents -> recorded, written, settled: everything of a run that touches the portal."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from crmsync.cycle.activation import Activation
@@ -28,6 +28,7 @@ from crmsync.model import (
 )
 
 CHOSEN_SINCE = "a person has chosen the stage since the plan was made"
+UNTOLD = "HubSpot cannot say who has set the stage since the plan was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +97,21 @@ class Applier:
 
     def _write(self, plan: Plan, intents: Sequence[Intent]) -> list[Outcome]:
         """Leave out the stages that a person has chosen since the plan was made, whatever they show now."""
-        chosen = [] if plan.run == self.run else self._chosen_since(plan, intents)
-        left_out = [abandoned(one, CHOSEN_SINCE) for one in chosen]
-        fitting = [one for one in intents if one not in chosen]
+        left_out = [] if plan.run == self.run else list(self._chosen_since(plan, intents))
+        chosen = {one.intent.seq for one in left_out}
+        fitting = [one for one in intents if one.seq not in chosen]
         return settled(self.trail, self.run, left_out) + write(self.sink, self.trail, fitting, self.run)
 
-    def _chosen_since(self, plan: Plan, intents: Sequence[Intent]) -> list[Intent]:
+    def _chosen_since(self, plan: Plan, intents: Sequence[Intent]) -> Iterator[Outcome]:
         """Ask who set these stages: an older plan may meet a stage that was set elsewhere and set back on purpose."""
         moves = [one for one in intents if one.change.property == STAGE]
         ids = list(dict.fromkeys(one.change.contact for one in moves))
         versions = self.streams.portal.history(STAGE, ids) if ids else {}
-        return [
-            one
-            for one in moves
-            if any(v.is_person and v.at > plan.as_of for v in versions.get(one.change.contact, ()))
-        ]
+        for one in moves:
+            if one.change.contact not in versions:
+                yield abandoned(one, UNTOLD)
+            elif any(v.is_person and v.at > plan.as_of for v in versions[one.change.contact]):
+                yield abandoned(one, CHOSEN_SINCE)
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         """Count them; who was other than the mirror had it is read again, else the same would be tried again."""

@@ -35,6 +35,7 @@ from crmsync.model import (
     Reversal,
     Stage,
     Tally,
+    Version,
 )
 
 _SLICE = 250  # the reasons of a slice's changes are in memory at once
@@ -127,6 +128,7 @@ class Planner:
             if changes:
                 sink.add(plan, changes)
             self._name_other_writers([one for one in decisions if one.withheld is Withheld.PING_PONG])
+            self._tell(_untold(one) for one in decisions if one.withheld is Withheld.UNTOLD)
             self.contacts.settled([one.evaluation.id for one in decisions if not one.changes], as_of)
         return Planned(count.tally(self.contacts.size()), digest.hexdigest(), count.findings)
 
@@ -140,10 +142,16 @@ class Planner:
             )
 
         found = evaluations(self.qualifier, mirrored, as_of, explain=may_change)
-        known = self._with_versions(mirrored, found, as_of)
+        asked = self._to_ask_about(mirrored, found, as_of)
+        versions = self.historian.history(STAGE, asked) if asked else {}
+        known = [_with_setter(one, versions.get(one.contact.id, ())) for one in mirrored]
+        untold = frozenset(asked) - versions.keys()
         moving = [one.id for one in found if wants_stage_change(one)]
         reversals = self.reversals.reversals(moving, found[0].definition) if moving else {}
-        return [self._decide(e, m, reversals) for e, m in zip(found, known, strict=True)]
+        return [
+            self._decide(e, m, reversals, is_told=e.id not in untold)
+            for e, m in zip(found, known, strict=True)
+        ]
 
     def _name_other_writers(self, ping_pong: Sequence[Decision]) -> None:
         """Say once who sets the stage of these back, since crmsync no longer does anything about it."""
@@ -151,8 +159,11 @@ class Planner:
             return
         ids = [one.evaluation.id for one in ping_pong]
         reversals = self.reversals.reversals(ids, ping_pong[0].evaluation.definition)
-        drafts = [self._ping_pong(one, reversals[one.evaluation.id][-1]) for one in ping_pong]
-        if fresh := record.untold(self.findings, drafts):
+        self._tell(self._ping_pong(one, reversals[one.evaluation.id][-1]) for one in ping_pong)
+
+    def _tell(self, findings: Iterable[Draft]) -> None:
+        """Append those that say something new."""
+        if fresh := record.untold(self.findings, list(findings)):
             self.findings.append(fresh)
 
     def _ping_pong(self, decision: Decision, last: Reversal) -> Draft:
@@ -172,7 +183,12 @@ class Planner:
         )
 
     def _decide(
-        self, evaluation: Evaluation, mirrored: Mirrored, reversals: Mapping[ContactId, Sequence[Reversal]]
+        self,
+        evaluation: Evaluation,
+        mirrored: Mirrored,
+        reversals: Mapping[ContactId, Sequence[Reversal]],
+        *,
+        is_told: bool = True,
     ) -> Decision:
         return reconcile(
             evaluation,
@@ -181,6 +197,7 @@ class Planner:
             self.narrator,
             backward=self._is_backward(evaluation),
             reversals=reversals.get(evaluation.id, ()),
+            is_told=is_told,
         )
 
     def _is_backward(self, evaluation: Evaluation) -> bool:
@@ -189,23 +206,16 @@ class Planner:
             return order.index(evaluation.to) < order.index(evaluation.stage)
         return evaluation.action is Action.DEMOTE
 
-    def _with_versions(
+    def _to_ask_about(
         self, mirrored: Sequence[Mirrored], found: Sequence[Evaluation], as_of: datetime
-    ) -> list[Mirrored]:
-        """Look up who set the stage where a person may have done so within `respect_manual_for`."""
-        asked = [
+    ) -> list[ContactId]:
+        """Find those whose stage would change and may be what a person set within `respect_manual_for`."""
+        return [
             one.id
             for one, known in zip(found, mirrored, strict=True)
             if withheld(one, known.stage_version, self.policy) is None
             and wants_stage_change(one)
             and self._may_be_a_persons(known, as_of)
-        ]
-        versions = self.historian.history(STAGE, asked) if asked else {}
-        return [
-            replace(one, stage_version=version)
-            if (version := setter(versions.get(one.contact.id, ())))
-            else one
-            for one in mirrored
         ]
 
     def _may_be_a_persons(self, known: Mirrored, as_of: datetime) -> bool:
@@ -215,6 +225,26 @@ class Planner:
             return False
         entered_at = known.contact.stage_entered_at if stage else None
         return entered_at is None or as_of - entered_at < self.policy.respect_manual_for
+
+
+def _with_setter(mirrored: Mirrored, versions: Sequence[Version]) -> Mirrored:
+    version = setter(versions)
+    return replace(mirrored, stage_version=version) if version else mirrored
+
+
+def _untold(decision: Decision) -> Draft:
+    problem = (
+        "HubSpot cannot say who set the stage of this contact; a person may have, so crmsync leaves it alone."
+    )
+    return Draft(
+        kind="finding",
+        object="contact",
+        id=decision.evaluation.id,
+        property=STAGE,
+        cause=Withheld.UNTOLD.value,
+        definition=decision.evaluation.definition,
+        reason={"problem": problem},
+    )
 
 
 def update_digest(digest: "hashlib._Hash", changes: Iterable[Change]) -> None:

@@ -48,6 +48,7 @@ class Withheld(StrEnum):
     PERSON = "person"  # a person set the stage less than respect_manual_for ago
     PING_PONG = "ping_pong"  # somebody set it back twice, the last time less than respect_manual_for ago
     PAUSED = "paused"  # the definition is past its review date
+    UNTOLD = "untold"  # the portal cannot say who set the stage: it may have been a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,12 @@ def wants_stage_change(evaluation: Evaluation) -> bool:
 
 
 def withheld(
-    evaluation: Evaluation, version: Version | None, policy: Policy, *, reversals: Sequence[Reversal] = ()
+    evaluation: Evaluation,
+    version: Version | None,
+    policy: Policy,
+    *,
+    reversals: Sequence[Reversal] = (),
+    is_told: bool = True,
 ) -> Withheld | None:
     """Say why the stage change that the definition wants is not made; None: it is made, or there is none."""
     if not wants_stage_change(evaluation):
@@ -125,7 +131,7 @@ def withheld(
         and evaluation.as_of - version.at < policy.respect_manual_for
     ):
         return Withheld.PERSON
-    return None
+    return None if is_told else Withheld.UNTOLD
 
 
 def is_ping_pong(reversals: Sequence[Reversal], as_of: datetime, policy: Policy) -> bool:
@@ -142,6 +148,7 @@ def reconcile(
     *,
     backward: bool,
     reversals: Sequence[Reversal] = (),
+    is_told: bool = True,
 ) -> Decision:
     """
     Decide about one contact.
@@ -150,8 +157,9 @@ def reconcile(
         evaluation: with its explanation: reasons are made from it.
         backward: the stage change goes against the portal's own order of stages: clear, then set.
         reversals: when somebody set our stage back, in order.
+        is_told: False where it had to be asked who set the stage, and the portal could not say.
     """
-    block = withheld(evaluation, mirrored.stage_version, policy, reversals=reversals)
+    block = withheld(evaluation, mirrored.stage_version, policy, reversals=reversals, is_told=is_told)
     to = evaluation.to if wants_stage_change(evaluation) and block is None else None
     writer = _Writer(evaluation, mirrored, narrator)
     leading = [*writer.stage(to, backward=backward), *writer.scores(policy), *writer.words(block)]

@@ -11,6 +11,7 @@ _WHY = {
     Withheld.PERSON: "a person set the stage on {at}, and that is respected for writes.respect_manual_for",
     Withheld.PING_PONG: "{other} keeps setting it back; it is tried again on {until}, or under a changed definition",
     Withheld.PAUSED: "the definition is past its review date and writes.pause_past_review is on",
+    Withheld.UNTOLD: "HubSpot cannot say who set it, and a person may have",
 }
 
 

@@ -28,8 +28,9 @@ class Sink(Protocol):
         """
         Send them, all properties of a contact in one input, at most 100 contacts a request; yield one outcome
         per intent, in any order, as answers return. Bisects a refused batch down to the bad contact. Never raises
-        for one bad change; a lost answer is Result.OPEN. Raises Unauthorized, RateLimited or Unavailable when
-        nothing more can be sent: intents not yet yielded then were not sent.
+        for one bad change; a lost answer, and what had to wait again and again, is Result.OPEN. Raises
+        Unauthorized, RateLimited or Unavailable when nothing more can be sent: intents not yet yielded then were
+        not sent.
         """
 
 

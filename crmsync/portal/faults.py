@@ -236,8 +236,9 @@ def _migrating(headers: Mapping[str, str]) -> RateLimited:
     )
 
 
-def _redirected(route: Route, status: int) -> Rejected:
-    return Rejected(
+def _redirected(route: Route, status: int) -> Unavailable:
+    """It concerns the road, not the request: the next one would fare the same, so nobody may take it for refused."""
+    return Unavailable(
         f"{route.template} was answered with a redirect ({status}).",
         status=status,
         next_step="Check portal.base_url: it must be the API's own address.",

@@ -33,9 +33,9 @@ class Versions:
     def history(
         self, property_name: str, ids: Sequence[ContactId]
     ) -> Mapping[ContactId, tuple[Version, ...]]:
-        """Read versions newest first; contacts that are gone or unreadable are left out."""
+        """Read versions newest first; one that is gone has none, those that cannot be read are left out."""
         found = read_objects(self._client, Kind.CONTACT, ids, [property_name], [property_name])
-        histories: dict[ContactId, tuple[Version, ...]] = {}
+        histories: dict[ContactId, tuple[Version, ...]] = {ContactId(one): () for one in found.missing}
         for contact, raw in found.objects.items():
             try:
                 histories[ContactId(contact)] = self._versions(raw, property_name)

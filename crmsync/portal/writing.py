@@ -27,6 +27,7 @@ WRITE_AT_ONCE = 100
 _PAUSE_AFTER_LOSS_S = 2.0
 _MOST_LOSSES = 3
 _MOST_WAITS = 10
+_WAITED = f"The write had to wait {_MOST_WAITS} times; it is tried again in the next cycle."
 _CHANGED = "It changed, or could no longer be read, while the write had to wait."
 _SYSTEMIC = {
     "PROPERTY_DOESNT_EXIST": "HubSpot has no such property; run `crmsync setup`",
@@ -150,11 +151,12 @@ class Writer:
     def _compared_again(self, batch: _Batch, pending: list[_Batch]) -> Iterator[Outcome]:
         """Nothing was sent: it had to wait, and people do not. Set aside what somebody has changed meanwhile."""
         batch.waits += 1
+        if (
+            batch.waits > _MOST_WAITS
+        ):  # the next cycle looks again; until then nothing else is planned for them
+            yield from _all(batch.inputs, Result.OPEN, _WAITED)
+            return
         try:
-            if batch.waits > _MOST_WAITS:
-                raise Unavailable(
-                    f"A write had to wait {_MOST_WAITS} times; it is tried again in the next cycle."
-                )
             reading = self._read_back(batch.inputs)
         except PortalError as error:
             if batch.losses:  # an earlier try may have arrived
@@ -171,8 +173,9 @@ class Writer:
                 (intent for intent in one.intents if intent.seq in changed), Result.ABANDONED, _CHANGED
             )
         seqs = {intent.seq for one in batch.inputs for intent in one.intents} - changed
-        batch.inputs = [kept for one in batch.inputs if (kept := _only(one, seqs)) is not None]
-        pending.append(batch)
+        kept = [one_kept for one in batch.inputs if (one_kept := _only(one, seqs)) is not None]
+        parts = 2 if batch.waits == _MOST_WAITS // 2 else 1
+        pending += [_Batch(part, batch.losses, batch.waits) for part in _parts(kept, parts)]
 
     def _refused(
         self, batch: _Batch, error: Refused, barred: dict[str, str], pending: list[_Batch]
@@ -191,8 +194,7 @@ class Writer:
             yield from _all(named, Result.FAILED, error.message)
             pending.append(_Batch([one for one in batch.inputs if one not in named], batch.losses))
             return
-        middle = (len(batch.inputs) + 1) // 2
-        pending += [_Batch(batch.inputs[middle:], batch.losses), _Batch(batch.inputs[:middle], batch.losses)]
+        pending += [_Batch(half, batch.losses) for half in _parts(batch.inputs, 2)]
 
     def _lost(self, batch: _Batch, error: AnswerLost, pending: list[_Batch]) -> Iterator[Outcome]:
         """Find out what a write did whose answer was lost."""
@@ -207,8 +209,11 @@ class Writer:
         may_repeat = batch.losses + 1 < _MOST_LOSSES
         unsent = {one.intent.seq for one in seen if may_repeat and one.fate is Fate.AS_BEFORE}
         yield from (_looked_back(one, error) for one in seen if one.intent.seq not in unsent)
-        if again := [kept for one in batch.inputs if (kept := _only(one, unsent)) is not None]:
-            pending.append(_Batch(again, batch.losses + 1))
+        again = [kept for one in batch.inputs if (kept := _only(one, unsent)) is not None]
+        parts = (
+            2 if batch.losses else 1
+        )  # one that costs every batch its answer must not hold up the others for ever
+        pending += [_Batch(part, batch.losses + 1) for part in _parts(again, parts)]
 
     def _answered(
         self,
@@ -305,6 +310,16 @@ class Writer:
     def _read_back(self, inputs: Sequence[Input]) -> Reading:
         names = sorted({name for one in inputs for name in one.properties})
         return self._reader.shown([one.contact for one in inputs], names)
+
+
+def _parts(inputs: Sequence[Input], number: int) -> Iterator[Sequence[Input]]:
+    """
+    Cut into so many parts of about the same size, the last one first; none of them is empty.
+
+    One that costs every batch its answer, or its turn, holds up half of the others only, and each cycle fewer.
+    """
+    size = -(-len(inputs) // number)
+    return reversed([*in_batches(inputs, size)]) if inputs else iter(())
 
 
 def _inputs(intents: Sequence[Intent]) -> Iterator[list[Input]]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from crmsync.cycle.apply import CHOSEN_SINCE
+from crmsync.cycle.apply import CHOSEN_SINCE, UNTOLD
 from crmsync.cycle.guard import Limits
 from crmsync.errors import OperatorError
 from crmsync.model import STAGE, ContactId, Kind, Plan, PlanId, PlanStatus, Result
@@ -101,6 +101,18 @@ def test_g4_a_person_who_chose_the_same_stage_again_is_not_overwritten(
     assert careful.portal.shows("101", STAGE) == "lead"
     assert _problems(careful, "101") == {CHOSEN_SINCE}
     assert careful.portal.shows("102", STAGE) == MQL
+
+
+def test_g4_a_stage_of_which_the_portal_cannot_say_who_set_it_since_is_not_overwritten(
+    careful: World, approved: Plan
+) -> None:
+    careful.portal.silent_about.add("101")
+
+    careful.engine().apply(approved.id)
+
+    assert careful.portal.shows("101", STAGE) == "lead"
+    assert careful.portal.shows("102", STAGE) == MQL
+    assert _problems(careful, "101") == {UNTOLD}
 
 
 def test_what_was_abandoned_is_planned_again_from_what_the_portal_shows(

@@ -211,6 +211,22 @@ def test_g4_a_stage_that_a_person_cleared_before_crmsync_came_stays_cleared(worl
     assert world.portal.shows("101", STAGE) is None
 
 
+def test_g4_a_stage_of_which_the_portal_cannot_say_who_set_it_is_left_alone_and_told_once(
+    world: World,
+) -> None:
+    qualified(world)
+    world.portal.edit("101", STAGE, "subscriber")
+    world.portal.silent_about.add("101")
+
+    for title in ("VP Sales EMEA", "VP Marketing"):
+        world.portal.edit("101", "jobtitle", title)
+        assert world.sync().tally.held == 1
+
+    assert world.portal.shows("101", STAGE) == "subscriber"
+    assert world.portal.shows("101", "crmsync_outcome") == "ready"
+    assert [(one["id"], one["cause"]) for one in world.entries("finding")] == [("101", "untold")]
+
+
 def test_hubspots_own_move_forward_is_taken_as_it_is(world: World) -> None:
     qualified(world)
     world.sync()

@@ -794,13 +794,22 @@ def test_g12_where_nobody_is_answered_for_nobody_is_unreadable(both: Served, sta
 def test_g12_one_that_is_left_out_and_refused_alone_is_unreadable(both: Served, status: int) -> None:
     one, two = both.create(email="a@acme.example"), both.create(email="b@acme.example")
     row = {"id": one, "properties": {}, "updatedAt": "2026-11-20T09:00:00Z"}
-    both.sandbox.arm("replace", path="*/batch/read", object=two, body=json.dumps({"results": [row]}), count=None)
+    both.sandbox.arm(
+        "replace", path="*/batch/read", object=two, body=json.dumps({"results": [row]}), count=None
+    )
     refuse(both, two, status, path=f"*/contacts/{two}")
 
     reading = both.gateway.read(Kind.CONTACT, [one, two], properties=())
 
     assert set(reading.snapshots) == {one}
     assert set(reading.unreadable) == {two}
+
+
+def test_one_that_is_gone_has_no_history(both: Served) -> None:
+    contact = both.create(email="a@acme.example", lifecyclestage="lead")
+    both.sandbox.edits.archive(contact)
+
+    assert both.gateway.history(STAGE, [contact]) == {contact: ()}
 
 
 @pytest.mark.parametrize("status", REFUSALS)

@@ -14,7 +14,7 @@ import responses
 import structlog
 from structlog.testing import capture_logs
 
-from crmsync.errors import PortalError, RateLimited, Rejected, Unauthorized, Unavailable
+from crmsync.errors import PortalError, RateLimited, Unauthorized, Unavailable
 from crmsync.portal.client import Client
 from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.faults import AnswerLost, Refused
@@ -118,7 +118,7 @@ def test_a_redirect_is_not_followed_since_it_would_carry_the_token_elsewhere(
 ) -> None:
     say(server, LIST, 302, "", Location="https://evil.example/")
 
-    with pytest.raises(Rejected, match="base_url"):
+    with pytest.raises(Unavailable, match="base_url"):
         read(a_client(time))
 
 

@@ -418,7 +418,36 @@ def test_g2_a_write_that_is_lost_again_and_again_stays_open(both: Served) -> Non
     outcomes = both.update(*(a_change(one, Own.FIT, "30") for one in ids))
 
     assert results(outcomes) == {Result.OPEN: 3}
-    assert updates(both) == 3
+    assert updates(both) == 1 + 1 + 2  # whole, whole again, in two halves
+
+
+@pytest.mark.parametrize("place", [0, 42, 99])
+def test_g12_one_that_costs_every_batch_its_answer_does_not_hold_up_the_others(
+    both: Served, place: int
+) -> None:
+    ids = contacts(both, 100)
+    both.sandbox.arm("500", path=BATCH, object=ids[place], count=None)
+    left: set[ContactId] = set(ids)
+    cycles = 0
+
+    while len(left) > 1:
+        outcomes = both.update(*(a_change(one, Own.FIT, "30") for one in ids if one in left))
+        left = {one.intent.change.contact for one in outcomes if one.result is Result.OPEN}
+        cycles += 1
+
+    assert left == {ids[place]}
+    assert cycles <= 8
+    assert {both.sees(one, Own.FIT) for one in set(ids) - left} == {"30"}
+
+
+def test_g2_a_redirect_stops_the_writing_and_fails_no_contact(both: Served) -> None:
+    ids = contacts(both, 3)
+    both.sandbox.arm("replace", path=BATCH, status=302, count=None)
+    outcomes: list[Outcome] = []
+
+    with pytest.raises(Unavailable, match="base_url"):
+        outcomes.extend(both.gateway.update([an_intent(a_change(one, Own.FIT, "30")) for one in ids]))
+    assert outcomes == []
 
 
 @pytest.mark.parametrize(
@@ -517,13 +546,22 @@ def test_g4_a_comparison_that_took_several_slow_requests_is_made_again(both: Ser
     assert both.sees(ids[0], STAGE) == "opportunity"
 
 
-def test_a_write_that_waits_every_time_is_given_up_for_this_cycle(both: Served) -> None:
-    (contact,) = contacts(both, 1)
-    both.sandbox.arm("423", path=BATCH, count=None)
+def test_g12_a_write_that_waits_every_time_stays_open_and_holds_up_ever_fewer_others(both: Served) -> None:
+    ids = contacts(both, 130)
+    both.sandbox.arm("423", path=BATCH, object=ids[7], count=None)
+    both.time.meanwhile = lambda: both.sandbox.portal.faults.release("/batch/update")  # it is his lock alone
+    left: set[ContactId] = set(ids)
+    still_open = []
 
-    with pytest.raises(Unavailable):
-        both.update(a_change(contact, Own.FIT, "30"))
-    assert both.sees(contact, Own.FIT) is None
+    while len(left) > 1:
+        outcomes = both.update(*(a_change(one, Own.FIT, "30") for one in ids if one in left))
+        left = {one.intent.change.contact for one in outcomes if one.result is Result.OPEN}
+        still_open.append(len(left))
+
+    assert still_open == [50, 25, 13, 6, 3, 2, 1]
+    assert left == {ids[7]}
+    assert {both.sees(one, Own.FIT) for one in set(ids) - left} == {"30"}
+    assert all("wait" in one.problem for one in outcomes if one.result is Result.OPEN)
 
 
 def test_g11_a_write_does_not_leave_once_the_right_to_write_is_somebody_elses(both: Served) -> None:

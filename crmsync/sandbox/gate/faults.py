@@ -17,8 +17,9 @@ KINDS = (
 
 LOCK_MS = 2_000
 _SETTINGS: dict[str, type | tuple[type, ...]] = {
-    "kind": str, "path": str, "method": str, "object": str, "nth": int, "probability": (int, float), "count": (int, type(None)),
-    "hang_s": (int, float), "retry_after_s": (int, type(None)), "status": int, "body": str, "seed": int,
+    "kind": str, "path": str, "method": str, "object": str, "nth": int, "probability": (int, float),
+    "count": (int, type(None)), "hang_s": (int, float), "retry_after_s": (int, type(None)), "status": int,
+    "body": str, "seed": int,
 }  # fmt: skip
 
 
