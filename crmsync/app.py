@@ -87,6 +87,11 @@ class App:
         """*Raises* DefinitionError with every problem."""
         return self._agreement.definition
 
+    @property
+    def definition_text(self) -> str:
+        """The very text of the definition in force: its file may be another by now."""
+        return self._agreement.text
+
     @cached_property
     def _agreement(self) -> "_Agreement":
         return _Agreement.read(self.settings.definition.path)
@@ -177,8 +182,10 @@ class App:
             held.callback(self.store.lease.release)
             self._take_lease()
             self._note_signatures()
-            yield self._engine(account.zone)
-            self._remember_app_id()
+            try:
+                yield self._engine(account.zone)
+            finally:  # also of a cycle that failed after its first write
+                self._remember_app_id()
 
     def _enter_alone(self, held: ExitStack) -> None:
         if not self._one_at_a_time.acquire(timeout=_CYCLE_PATIENCE_S):
@@ -189,7 +196,7 @@ class App:
 
     def _keep_definition(self) -> None:
         """Keep its text by its hash: years later an entry's definition can still be read."""
-        self.store.definitions.keep(self.definition.ref, self._agreement.text)
+        self.store.definitions.keep(self.definition.ref, self.definition_text)
 
     def _note_signatures(self) -> None:
         """Let the trail say once who signed this very definition."""

@@ -28,7 +28,7 @@ class Service:
 
     app: App
     health: Health = field(default_factory=Health)
-    _seen: str | None = None  # the file's hash; "" when there was none to read, None before the first look
+    _seen: str | None = None  # the file's hash; "" when there was none to read, None before the first cycle
     _desk: desks.StoreDesk | None = None
     _checked_at: datetime | None = None
 
@@ -87,12 +87,12 @@ class Service:
     def _read_definition_again(self) -> None:
         """Take up a changed file; a broken one leaves the definition in force, and health says so."""
         path = self.app.settings.definition.path
+        if self._seen is None:  # the pages may have read it long before
+            self._seen = hashlib.sha256(self.app.definition_text.encode()).hexdigest()
         seen = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         if seen == self._seen:
             return
-        first, self._seen = self._seen is None, seen
-        if first:
-            return
+        self._seen = seen
         try:
             self.app.reload_definition()
         except DefinitionError as error:

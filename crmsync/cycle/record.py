@@ -69,5 +69,5 @@ def _draft(change: Change, run: RunId, definition: DefinitionRef, at: datetime) 
         after=change.after,
         cause=change.cause,
         definition=definition,
-        reason={**change.reason, PORTAL_AT: at.isoformat()},
+        reason={**change.reason, PORTAL_AT: at.isoformat(), **({"step": change.step} if change.step else {})},
     )

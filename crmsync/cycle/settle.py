@@ -8,6 +8,7 @@ from crmsync.cycle.write import Sink, abandoned, batches, compare_and_send, part
 from crmsync.model import ContactId, Fate, Intent, Outcome, Result, RunId, Seen
 
 CANNOT_BE_TOLD = "whether it arrived cannot be told: the portal shows neither the value before nor ours"
+OFF = "it did not arrive, and writes.mode is observe by now"
 GONE = "whether it arrived cannot be told: the contact is no longer in the portal"
 _WHY = {
     Fate.OVERTAKEN: "it did not arrive, and the value has been set otherwise since",
@@ -41,7 +42,7 @@ def _settle(
     unsent = [one.intent for one in seen if one.fate is Fate.AS_BEFORE]
     if may_send:
         return outcomes + compare_and_send(sink, trail, unsent, run)
-    return outcomes + settled(trail, run, [abandoned(one, "writing was switched off") for one in unsent])
+    return outcomes + settled(trail, run, [abandoned(one, OFF) for one in unsent])
 
 
 def _outcome(seen: Seen) -> Outcome | None:

@@ -1,8 +1,12 @@
 """What becomes of a change whose answer was lost or whose process died: the portal's memory tells (G3)."""
 
+from collections.abc import Iterator, Sequence
+
 import pytest
 
-from crmsync.model import STAGE, Result
+from crmsync.cycle.settle import OFF
+from crmsync.errors import Unavailable
+from crmsync.model import STAGE, Intent, Outcome, PlanStatus, Result, Seen
 from tests.cycle.conftest import World, a_contact, a_meeting
 
 MQL = "marketingqualifiedlead"
@@ -167,3 +171,142 @@ def test_what_our_own_app_wrote_without_an_intent_of_this_trail_is_foreign(world
 
     (foreign,) = world.entries("change.foreign")
     assert (foreign["after"], foreign["actor"]) == ("opportunity", "INTEGRATION 8111608")
+
+
+# --- a move in two steps -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def backward(world: World) -> World:
+    """A contact that moves backward, clear then set; nothing of it reached the portal."""
+    world.portal.put(a_contact("101", MQL, jobtitle="VP Sales"))
+    world.portal.loses_requests = True
+    world.sync()
+    world.portal.loses_requests = False
+    assert world.portal.shows("101", STAGE) == MQL
+    return world
+
+
+def test_g3_a_move_of_which_nothing_arrived_is_cleared_then_set(backward: World) -> None:
+    backward.sync()
+
+    assert outcome(backward) == ["change.applied", "change.applied"]
+    assert backward.portal.shows("101", STAGE) == "lead"
+
+
+def test_g3_a_move_whose_clear_stays_open_keeps_its_second_step(backward: World) -> None:
+    backward.portal.loses_requests = True
+    backward.sync()
+    assert outcome(backward) == []
+    backward.portal.loses_requests = False
+
+    backward.sync()
+
+    assert outcome(backward) == ["change.applied", "change.applied"]
+    assert backward.portal.shows("101", STAGE) == "lead"
+
+
+def test_a_move_whose_clear_is_refused_later_is_refused_whole_and_not_tried_each_cycle(
+    backward: World,
+) -> None:
+    backward.portal.refuses.add("101")
+
+    for _ in range(3):
+        backward.sync()
+
+    assert outcome(backward) == ["change.failed", "change.failed"]
+
+
+def test_g3_a_stage_that_was_cleared_before_the_end_of_the_process_and_not_set_is_tried_again(
+    world: World,
+) -> None:
+    world.portal.put(a_contact("101", MQL, jobtitle="VP Sales"))
+    world.portal.loses_answers = True
+    world.sync()
+    world.portal.loses_answers = False
+    assert world.portal.shows("101", STAGE) is None
+    world.portal.refuses.add("101")
+
+    world.sync()
+
+    assert outcome(world) == ["change.applied", "change.failed", "change.failed"]  # the last one decided anew
+
+
+# --- what is not known yet ---------------------------------------------------------------------------------------
+
+
+def test_g2_a_contact_that_cannot_be_read_keeps_its_intent_open_and_is_told_once(never_sent: World) -> None:
+    never_sent.portal.unreadable.add("101")
+
+    for _ in range(3):
+        never_sent.sync()
+
+    assert outcome(never_sent) == []
+    assert [(one["id"], one["cause"]) for one in never_sent.entries("finding")] == [("101", "unanswered")]
+    never_sent.portal.unreadable.clear()
+    never_sent.sync()
+    assert outcome(never_sent) == ["change.applied"]
+
+
+def test_g4_what_a_person_sets_between_looking_back_and_sending_again_is_not_overwritten(
+    never_sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_back = never_sent.portal.look_back
+
+    def and_somebody_is_faster(intents: Sequence[Intent]) -> tuple[Seen, ...]:
+        seen = look_back(intents)
+        never_sent.portal.edit("101", STAGE, "salesqualifiedlead")
+        return seen
+
+    monkeypatch.setattr(never_sent.portal, "look_back", and_somebody_is_faster)
+    never_sent.sync()
+
+    assert never_sent.portal.shows("101", STAGE) == "salesqualifiedlead"
+    assert outcome(never_sent)[0] == "change.abandoned"
+
+
+def test_g2_what_was_answered_before_the_road_broke_has_its_outcome_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in ("101", "102"):
+        world.portal.put(a_contact(one, "lead", jobtitle="VP Sales"))
+    update = world.portal.update
+
+    def breaks_off(intents: Sequence[Intent]) -> Iterator[Outcome]:
+        yield from (one for one in update(intents) if one.intent.change.contact == "101")
+        raise Unavailable("the road broke")
+
+    monkeypatch.setattr(world.portal, "update", breaks_off)
+    with pytest.raises(Unavailable):
+        world.sync()
+
+    assert {one["id"] for one in world.entries("change.applied")} == {"101"}
+    assert {one.change.contact for one in world.store.trail.open_intents()} == {"102"}
+
+
+# --- the mode of writing -----------------------------------------------------------------------------------------
+
+
+def test_in_plan_mode_what_a_person_let_apply_and_did_not_arrive_is_sent(world: World) -> None:
+    careful = world.with_(mode="plan")
+    careful.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    careful.portal.put(a_meeting("9", "101"))
+    plan = careful.sync().plan
+    assert plan is not None
+    careful.store.plans.decide(plan.id, PlanStatus.APPROVED, "anna")
+    careful.portal.loses_requests = True
+    careful.sync()
+    careful.portal.loses_requests = False
+
+    careful.sync()
+
+    assert outcome(careful) == ["change.applied"]
+    assert careful.portal.shows("101", STAGE) == MQL
+
+
+def test_in_observe_mode_what_did_not_arrive_is_given_up_with_the_reason(never_sent: World) -> None:
+    observed = never_sent.with_(mode="observe")
+
+    observed.sync()
+
+    assert {str(one["reason"]["problem"]) for one in observed.entries("change.abandoned")} == {OFF}  # type: ignore[index]  # JSON

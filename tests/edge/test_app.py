@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crmsync.app import App
-from crmsync.errors import StoreError
+from crmsync.errors import StoreError, Unavailable
 from crmsync.sandbox import Sandbox
 from crmsync.settings import load
 
@@ -59,3 +59,14 @@ def test_who_signed_this_content_is_noted_once(app: App, tmp_path: Path) -> None
         noted = [one for one in other.store.trail.export() if one["kind"] == "definition.signed"]
 
     assert [(one["actor"], one["reason"]["role"]) for one in noted] == [("bo@acme.example", "sales")]
+
+
+def test_the_id_of_our_own_app_is_kept_also_when_the_cycle_fails_after_its_first_write(app: App) -> None:
+    def fail() -> None:
+        with app.engine():
+            app.gateway._versions.app_id = "8111608"
+            raise Unavailable("the road broke")
+
+    with pytest.raises(Unavailable):
+        fail()
+    assert app.store.meta.app_id == "8111608"

@@ -181,6 +181,19 @@ def test_a_definition_broken_while_running_leaves_the_one_before_in_force_and_ke
     assert service.health.definition_problem == ""
 
 
+def test_a_definition_that_changed_between_the_start_and_the_first_cycle_is_taken_up(
+    service: Service,
+) -> None:
+    path, app = service.app.settings.definition.path, service.app
+    service.desk()
+    before = app.definition.ref
+    path.write_text(path.read_text().replace("cap: 36", "cap: 35"))
+
+    service.cycle()
+
+    assert app.definition.ref != before
+
+
 def test_a_definition_file_taken_away_while_running_is_no_bug(service: Service) -> None:
     service.cycle()
     service.app.settings.definition.path.unlink()

@@ -26,12 +26,16 @@ def settle_mirror(conn: Connection, outcomes: Sequence[Outcome], now: datetime) 
         if outcome.result is Result.APPLIED:
             applied[outcome.contact or outcome.intent.change.contact].append(outcome)
     for contact, some in applied.items():
-        _show(conn, contact, some, now)
+        _show(conn, contact, some, to_micros(now))
     _clear_due(conn, outcomes)
 
 
-def _show(conn: Connection, contact: ContactId, applied: Sequence[Outcome], now: datetime) -> None:
-    """Foreign values seen on the way are left to pull, which knows who set them."""
+def _show(conn: Connection, contact: ContactId, applied: Sequence[Outcome], now: int) -> None:
+    """
+    Foreign values seen on the way are left to pull, which knows who set them.
+
+    A stage is entered by the portal's clock, which the intent tells; ours may be hours off.
+    """
     c = t.contacts.c
     row = conn.execute(sa.select(t.contacts).where(c.id == contact)).mappings().first()
     if row is None:
@@ -45,11 +49,12 @@ def _show(conn: Connection, contact: ContactId, applied: Sequence[Outcome], now:
         if change.property == STAGE:
             # a person asked for a revert: it is respected like any other stage that a person set
             is_person = change.cause == _REVERTED
-            version = Version(shown or None, now, "crmsync", "", is_person=is_person, is_ours=True)
-            after |= {"stage_entered_at": to_micros(now), "stage_version": version_text(version)}
+            at = outcome.intent.at
+            version = Version(shown or None, at, "crmsync", "", is_person=is_person, is_ours=True)
+            after |= {"stage_entered_at": to_micros(at), "stage_version": version_text(version)}
     after |= {"properties": properties_text(properties), "stage": properties.get(STAGE)}
     if (was := contact_value(row)) != contact_value(after):
-        keep(conn, [Superseded("contact", contact, was)], to_micros(now))
+        keep(conn, [Superseded("contact", contact, was)], now)
     changed = {name: value for name, value in after.items() if value != row[name]}
     if changed:
         conn.execute(t.contacts.update().where(c.id == contact).values(changed))
