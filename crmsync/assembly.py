@@ -9,6 +9,7 @@ from crmsync.cycle.agenda import Schedule
 from crmsync.cycle.engine import Config, Engine
 from crmsync.cycle.guard import Limits
 from crmsync.cycle.news import wanted
+from crmsync.cycle.patience import TwoTries
 from crmsync.cycle.planning import Planner
 from crmsync.cycle.qualify import Qualifier
 from crmsync.cycle.reconcile import Policy
@@ -76,6 +77,7 @@ def _streams(parts: Parts) -> Streams:
         overlap=timedelta(seconds=portal.overlap_s),
         max_shrink=parts.settings.guard.max_shrink,
         watcher=parts.watcher,
+        patience=TwoTries(parts.store.meta, parts.store.trail),
         should_stop=parts.should_stop,
     )
 

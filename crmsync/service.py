@@ -155,6 +155,12 @@ def _text(at: datetime | None) -> str | None:
 
 
 def _log(summary: Summary) -> None:
+    if summary.pulled.set_aside:
+        structlog.get_logger().warning(
+            "stream.set_aside",
+            streams=list(dict.fromkeys(summary.pulled.set_aside)),
+            next_step="The finding in the audit trail says why; each cycle tries again.",
+        )
     structlog.get_logger().info(
         "cycle.finished",
         run=summary.run,

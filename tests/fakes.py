@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from crmsync.errors import Unavailable
 from crmsync.model import (
     STAGE,
     Association,
@@ -51,7 +52,7 @@ class FakePortal:
         reads: how many ids were batch read.
         silent_about: contacts whose histories cannot be read.
         unreadable: contacts that cannot be read at all, but for lists.
-        broken: raised by the next call of `update`, after the inputs of `lose_answers_after` took effect.
+        fails: what is answered with an error each time: `list meetings`, `search contacts`, `forms`, `form f1`.
     """
 
     clock: datetime = NOW
@@ -67,6 +68,7 @@ class FakePortal:
     refuses: set[str] = field(default_factory=set)
     silent_about: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    fails: set[str] = field(default_factory=set)
     loses_answers: bool = False
     loses_requests: bool = False
 
@@ -109,6 +111,7 @@ class FakePortal:
         after: str | None,
         archived: bool = False,
     ) -> Page:
+        self._fail_if(f"list {kind.value}")
         ids = sorted((one for one in self.snapshots[kind] if int(one) >= int(after or 0)), key=int)
         shown = [self.snapshots[kind][one] for one in ids if self.snapshots[kind][one].archived is archived]
         rest = shown[_PAGE].id if len(shown) > _PAGE else None
@@ -116,6 +119,7 @@ class FakePortal:
 
     def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
         self.searches += 1
+        self._fail_if(f"search {kind.value}")
         hits = [
             Sighting(one.id, one.modified_at)
             for one in self.snapshots[kind].values()
@@ -145,10 +149,12 @@ class FakePortal:
         return {one: tuple(reversed(self.versions.get((one, property_name), []))) for one in told}
 
     def forms(self) -> tuple[Form, ...]:
+        self._fail_if("forms")
         return self.form_list
 
     def submissions(self, form: Form, after: str | None) -> SubmissionPage:
         self.form_reads += 1
+        self._fail_if(f"form {form.id}")
         start = int(after or 0)
         newest = sorted(self.form_submissions.get(form.id, []), key=lambda one: one.at or NOW, reverse=True)
         rest = str(start + 50) if len(newest) > start + 50 else None
@@ -230,6 +236,10 @@ class FakePortal:
         self.snapshots[Kind.CONTACT][contact] = replace(
             before, properties={**before.properties, **texts}, modified_at=at, stage_entered_at=entered_at
         )
+
+    def _fail_if(self, what: str) -> None:
+        if what in self.fails:
+            raise Unavailable(f"{what} failed")
 
     def _stamp(self) -> datetime:
         self.clock += timedelta(milliseconds=1)

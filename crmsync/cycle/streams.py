@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Protocol, TypeVar
 
 from crmsync.cycle.news import Wanted
+from crmsync.cycle.patience import Impatient, Patience
 from crmsync.cycle.taking import Known, Pulled, Source, Taking, Told
 from crmsync.cycle.watching import FORMS, Nobody, Watcher, stop_if, unknown
 from crmsync.model import ContactId, Cursor, Form, Intake, Kind, Page, Sighting, SubmissionPage
@@ -78,6 +79,7 @@ class Streams:
 
     Attributes:
         max_shrink: share of the known contacts that may vanish in one sweep before it is not believed.
+        patience: what a failure of one stream means for the others.
         should_stop: looked at before each page of a list, window or form; then Stopped is raised.
     """
 
@@ -89,6 +91,7 @@ class Streams:
     overlap: timedelta
     max_shrink: float
     watcher: Watcher = field(default_factory=Nobody)
+    patience: Patience = field(default_factory=Impatient)
     should_stop: Callable[[], bool] = lambda: False
 
     def sweep(self, kind: Kind) -> Pulled:
@@ -118,17 +121,29 @@ class Streams:
                 return pulled + self._finish(kind, cursor)
 
     def catch_up(self, kind: Kind) -> Pulled:
-        """Take what was modified since the last window, which it overlaps, up to `lag` before now."""
+        """
+        Take what was modified since the last window, which it overlaps, up to `lag` before now.
+
+        A list that was interrupted goes on too: the whole of it, where there is no window to go on from.
+        """
         cursor = self.mirror.cursor(kind.value)
-        if cursor.until is None or cursor.after is not None:
+        if cursor.until is None:
             return self.sweep(kind)
+        pulled = self._catch_up(kind, cursor, cursor.until)
+        return pulled if cursor.after is None else pulled + self.sweep(kind)
+
+    def _catch_up(self, kind: Kind, cursor: Cursor, read_until: datetime) -> Pulled:
         self.watcher.begin(kind.value, unknown)
         until = self.portal.now() - self.lag
         # a portal's clock that ran ahead and was set back must not make the window empty
-        pulled = self._window(kind, min(cursor.until, until) - self.overlap, until, again=False)
-        if until > cursor.until:  # never backwards, whatever the portal's clock says
+        pulled = self._window(kind, min(read_until, until) - self.overlap, until, again=False)
+        if until > read_until:  # never backwards, whatever the portal's clock says
             self.mirror.take(Intake(cursor=replace(cursor, until=until)))
         return pulled
+
+    def is_known(self, kind: Kind) -> bool:
+        """Tell whether the whole of it was read once."""
+        return self.mirror.cursor(kind.value).until is not None
 
     def begin_again(self, kind: Kind) -> None:
         """Forget how far it was read: the next catch-up reads the whole list."""

@@ -51,6 +51,7 @@ class Pulled:
         shrunk: (missing, known) contacts when more vanished than the guard accepts; they were not marked as gone.
         submitters: contacts that have submitted a form since they were last seen.
         latest_at: the newest submission taken: the portal's clock was at least there.
+        set_aside: what could not be read, and was gone on without.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Pulled:
     shrunk: tuple[int, int] | None = None
     submitters: int = 0
     latest_at: datetime | None = None
+    set_aside: tuple[str, ...] = ()
 
     def __add__(self, other: "Pulled") -> "Pulled":
         streams = [*self.counts, *(name for name in other.counts if name not in self.counts)]
@@ -70,6 +72,7 @@ class Pulled:
             self.shrunk or other.shrunk,
             self.submitters + other.submitters,
             max(filter(None, (self.latest_at, other.latest_at)), default=None),
+            (*self.set_aside, *other.set_aside),
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from crmsync.errors import Rejected, Unauthorized
+from crmsync.errors import Rejected, Unauthorized, Unavailable
 from crmsync.model import STAGE, Kind
 from crmsync.portal.client import Client
 from crmsync.portal.config import Time
@@ -38,7 +38,11 @@ DEFAULT_STAGES = (
 
 
 class Kept(Generic[T]):
-    """A value read from the portal, kept for a while; `surprised` reads again sooner, as something new turned up."""
+    """
+    A value read from the portal, kept for a while; `surprised` reads again sooner, as something new turned up.
+
+    One that was read before stands in as long as the portal does not give it: it changes once in months.
+    """
 
     def __init__(self, read: Callable[[], T], time: Time) -> None:
         self._read = read
@@ -61,9 +65,17 @@ class Kept(Generic[T]):
         with self._lock:
             now = self._time.monotonic()
             if self._value is None or now - self._read_at >= kept_s:
-                self._value = self._read()
+                self._value = self._read_again(self._value)
                 self._read_at = now
             return self._value
+
+    def _read_again(self, known: T | None) -> T:
+        try:
+            return self._read()
+        except (Rejected, Unavailable):
+            if known is None:
+                raise
+            return known
 
 
 @dataclass(frozen=True, slots=True)

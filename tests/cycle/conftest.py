@@ -15,6 +15,7 @@ from crmsync.cycle.agenda import Schedule
 from crmsync.cycle.engine import Config, Engine, Summary
 from crmsync.cycle.guard import Limits
 from crmsync.cycle.news import wanted
+from crmsync.cycle.patience import TwoTries
 from crmsync.cycle.planning import Planner
 from crmsync.cycle.reconcile import Policy
 from crmsync.cycle.streams import Streams
@@ -111,6 +112,7 @@ class World:
             timedelta(0),
             timedelta(minutes=10),
             self.limits.max_shrink,
+            patience=TwoTries(self.store.meta, self.store.trail),
         )
         planner = Planner(
             self.store.mirror,

@@ -10,7 +10,7 @@ import pytest
 
 from crmsync.cycle.agenda import Job, Schedule, is_due
 from crmsync.errors import Unavailable
-from crmsync.model import Association, Form, Kind, Page, Reading, Snapshot, Submission
+from crmsync.model import Association, Form, Kind, Page, Snapshot, Submission
 from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 from tests.fakes import NOW, FakePortal
 
@@ -21,13 +21,11 @@ class Breaking(FakePortal):
     Fails at the n-th list page, as a portal or a power cut does.
 
     Attributes:
-        unreadable: contacts that answer nonsense.
         unlinked: objects whose associations are never told, but inline.
     """
 
     break_at: int = 0
     pages: int = 0
-    unreadable: frozenset[str] = frozenset()
     unlinked: frozenset[str] = frozenset()
     starts: tuple[str | None, ...] = ()
 
@@ -38,18 +36,9 @@ class Breaking(FakePortal):
         if self.pages == self.break_at:
             raise Unavailable("status 502")
         page = super().page(kind, **asked)
-        bad = {one.id: "its id is not a number" for one in page.snapshots if one.id in self.unreadable}
+        bad = {one.id: "refused" for one in page.snapshots if one.id in self.unreadable}
         return replace(
             page, snapshots=tuple(one for one in page.snapshots if one.id not in bad), unreadable=bad
-        )
-
-    def read(self, kind: Kind, ids: Sequence[str], **asked: Any) -> Reading:
-        reading = super().read(kind, ids, **asked)
-        bad = {one: "its id is not a number" for one in reading.snapshots if one in self.unreadable}
-        return replace(
-            reading,
-            snapshots={one: what for one, what in reading.snapshots.items() if one not in bad},
-            unreadable=bad,
         )
 
     def associations(self, kind: Kind, to: Kind, ids: Sequence[str]) -> Mapping[str, tuple[Association, ...]]:
@@ -197,7 +186,7 @@ def test_of_many_forms_one_without_a_sign_of_it_is_read_by_the_rescan(world: Wor
 
 
 def test_g12_an_unreadable_contact_is_a_finding_once_and_the_others_go_on(world: World) -> None:
-    portal = breaking(world, unreadable=frozenset({"102"}))
+    portal = breaking(world, unreadable={"102"})
     portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
     portal.put(a_contact("102", "lead"))
 
@@ -243,10 +232,10 @@ def test_g7_links_the_mirror_knows_stay_while_the_portal_does_not_tell_them(worl
 
 
 def test_an_unreadable_contact_is_taken_once_it_can_be_read(world: World) -> None:
-    portal = breaking(world, unreadable=frozenset({"102"}))
+    portal = breaking(world, unreadable={"102"})
     portal.put(a_contact("102", "lead", jobtitle="VP Sales"))
     world.sync()
-    portal.unreadable = frozenset()
+    portal.unreadable = set()
 
     world.sync()
 

@@ -219,3 +219,23 @@ def test_limits_are_known_after_the_first_answer(both: Served) -> None:
 
     assert both.gateway.daily_limit == 625_000
     assert both.gateway.daily_remaining == 624_999
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_g12_what_the_portal_no_longer_gives_is_as_it_was_known(both: Served, status: int) -> None:
+    both.gateway.schema.setup()
+    stages, problems = both.gateway.schema.stages(), both.gateway.schema.problems()
+    for path in ("*/contacts", "*/contacts/lifecyclestage"):
+        both.sandbox.arm("replace", path=path, status=status, body="{}", count=None)
+    both.time.pass_by(3_600)
+
+    assert stages
+    assert both.gateway.schema.stages() == stages
+    assert both.gateway.schema.problems() == problems
+
+
+def test_what_the_portal_never_gave_is_not_made_up(both: Served) -> None:
+    both.sandbox.arm("replace", path="*/contacts", status=400, body="{}", count=None)
+
+    with pytest.raises(Rejected):
+        both.gateway.schema.problems()
