@@ -3,16 +3,21 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from crmsync.cycle.agenda import Job, Schedule, is_due
+from crmsync.cycle import pull
+from crmsync.cycle.agenda import Job, Schedule, is_due, latest
 from crmsync.errors import Unavailable
-from crmsync.model import Association, Form, Kind, Page, Snapshot, Submission
+from crmsync.model import Association, Form, Kind, Page, Snapshot, Submission, SubmissionPage
 from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 from tests.fakes import NOW, FakePortal
+
+DEMO = Form("f1", "Book a demo")
+WHOM = "jane@acme.example"
 
 
 @dataclass
@@ -280,6 +285,79 @@ def test_g7_a_portals_clock_that_ran_ahead_and_was_set_back_hides_no_change(worl
     world.portal.put(a_contact("101", jobtitle="VP Sales"))
 
     assert world.sync().tally.evaluated == 1
+
+
+def test_g7_a_window_is_never_empty_because_the_portals_clock_was_set_back(world: World) -> None:
+    world.portal.put(a_contact("101"))
+    pull.catch_up(world.engine().streams)
+    right = world.portal.clock
+    world.portal.clock = right + timedelta(days=300)
+    pull.catch_up(world.engine().streams)
+    world.portal.clock = right + timedelta(minutes=1)
+    world.portal.put(a_contact("101", jobtitle="VP Sales"))
+
+    assert pull.catch_up(world.engine().streams).counts == {"contacts": 1}
+
+
+def test_g7_what_changes_behind_a_list_that_takes_hours_is_in_the_next_window(world: World) -> None:
+    for one in range(101, 351):
+        world.portal.put(a_contact(str(one)))
+    page = world.portal.page
+
+    def slow(kind: Kind, **asked: Any) -> Page:
+        read = page(kind, **asked)
+        if kind is Kind.CONTACT and asked["after"] is None:
+            world.portal.edit("101", "jobtitle", "VP Sales")
+            world.portal.clock += timedelta(hours=2)
+        return read
+
+    world.portal.page = slow  # type: ignore[method-assign]
+    world.sync()
+
+    world.sync()
+
+    assert world.portal.shows("101", "crmsync_fit") == "40"
+
+
+def test_g3_a_form_whose_reading_was_interrupted_is_read_to_its_end(world: World) -> None:
+    world.portal.form_list = (DEMO,)
+    world.portal.form_submissions = {DEMO.id: [submitted(n) for n in range(120)]}
+    world.portal.put(a_contact("101", "lead", (WHOM,), jobtitle="VP Sales"))
+    submissions = world.portal.submissions
+
+    def breaks_off(form: Form, after: str | None) -> SubmissionPage:
+        if after == "100":
+            raise Unavailable("status 502")
+        return submissions(form, after)
+
+    world.portal.submissions = breaks_off  # type: ignore[method-assign]
+    with suppress(Unavailable):
+        pull.catch_up(world.engine().streams)
+    world.portal.form_submissions[DEMO.id].insert(0, submitted(500))
+    world.portal.submissions = submissions  # type: ignore[method-assign]
+    for _ in range(2):
+        world.sync()
+
+    (known,) = next(iter(world.store.mirror.all(10)))
+    assert len(known.contact.events) == 121
+
+
+def submitted(number: int) -> Submission:
+    return Submission(f"s{number}", DEMO.id, DEMO.name, NOW + timedelta(seconds=number - 1_000), WHOM, None)
+
+
+@pytest.mark.parametrize(
+    ("now", "at"),
+    [
+        ("2026-11-22T04:00:00Z", "2026-11-21T05:00:00Z"),
+        ("2026-11-22T05:00:00Z", "2026-11-22T05:00:00Z"),
+        ("2026-07-22T04:00:00Z", "2026-07-22T04:00:00Z"),
+    ],
+)
+def test_a_time_of_day_is_the_portals_own_also_in_summer(now: str, at: str) -> None:
+    there = ZoneInfo("America/New_York")
+
+    assert latest(time(0), datetime.fromisoformat(now), there) == datetime.fromisoformat(at)
 
 
 def test_what_was_done_at_an_instant_that_has_not_come_yet_is_due() -> None:

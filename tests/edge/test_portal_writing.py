@@ -265,6 +265,41 @@ def without_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crmsync.sandbox.endpoints.batches._is_traced", lambda _: False)
 
 
+@pytest.mark.parametrize("named_by", ["trace", "id"])
+def test_g12_whom_a_refusal_names_is_set_aside_at_once(both: Served, named_by: str) -> None:
+    ids = contacts(both, 40)
+    intents = [an_intent(a_change(one, Own.FIT, "30")) for one in ids]
+    context = (
+        {"objectWriteTraceId": [f"crmsync-{intents[7].seq}"]} if named_by == "trace" else {"ids": [ids[7]]}
+    )
+    body = json.dumps({"category": "VALIDATION_ERROR", "message": "no", "context": context})
+    both.sandbox.arm("replace", path=BATCH, status=400, body=body)
+    both.forget_requests()
+
+    outcomes = list(both.gateway.update(intents))
+
+    assert results(outcomes) == {Result.APPLIED: 39, Result.FAILED: 1}
+    assert [one.intent.change.contact for one in outcomes if one.result is Result.FAILED] == [ids[7]]
+    assert updates(both) == 2
+
+
+def test_a_property_that_spoils_whole_batches_costs_one_of_them(
+    both: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = contacts(both, 50)
+    both.update(a_change(ids[0], Own.FIT, "1"))
+    control(both, "rules", {"read_only": [{"name": Own.FIT}]})
+    without_traces(monkeypatch)
+    both.forget_requests()
+
+    outcomes = both.update(
+        *(a_change(one, Own.FIT, "30") for one in ids), *(a_change(one, Own.GRADE, "A1") for one in ids)
+    )
+
+    assert results(outcomes) == {Result.FAILED: 50, Result.APPLIED: 50}
+    assert updates(both) <= 2
+
+
 def test_g12_a_batch_full_of_poison_still_ends(both: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = contacts(both, 20)
     without_traces(monkeypatch)
