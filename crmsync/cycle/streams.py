@@ -175,6 +175,7 @@ class Streams:
         cursor = self.mirror.cursor(stream)
         stop_at_known = cursor.until is not None and cursor.after is None and not whole
         started_at, after, taken = self.portal.now(), cursor.after, 0
+        just_taken = frozenset[str]()
         latest_at: datetime | None = None
         self.watcher.begin(FORMS, unknown)
         while True:
@@ -185,7 +186,9 @@ class Streams:
             taken += len(fresh)
             self.watcher.advance(FORMS, len(fresh))
             latest_at = max(filter(None, (latest_at, *(one.at for one in fresh))), default=None)
-            after = None if known and stop_at_known else page.after
+            # a submission that arrives meanwhile shifts the pages: what was taken a page ago is no sign of the end
+            after = None if known - just_taken and stop_at_known else page.after
+            just_taken = frozenset(one.id for one in fresh)
             done = after is None
             position = replace(cursor, after=after, until=started_at if done else cursor.until)
             if fresh or not done or cursor != replace(position, until=cursor.until) or cursor.until is None:

@@ -322,7 +322,7 @@ def test_g7_what_changes_behind_a_list_that_takes_hours_is_in_the_next_window(wo
 
 def test_g3_a_form_whose_reading_was_interrupted_is_read_to_its_end(world: World) -> None:
     world.portal.form_list = (DEMO,)
-    world.portal.form_submissions = {DEMO.id: [submitted(n) for n in range(120)]}
+    world.portal.form_submissions = {DEMO.id: [submitted(n) for n in range(220)]}
     world.portal.put(a_contact("101", "lead", (WHOM,), jobtitle="VP Sales"))
     submissions = world.portal.submissions
 
@@ -340,7 +340,30 @@ def test_g3_a_form_whose_reading_was_interrupted_is_read_to_its_end(world: World
         world.sync()
 
     (known,) = next(iter(world.store.mirror.all(10)))
-    assert len(known.contact.events) == 121
+    assert len(known.contact.events) == 221
+
+
+def test_g7_a_submission_that_arrives_while_many_new_ones_are_read_hides_none_of_them(world: World) -> None:
+    world.portal.form_list = (DEMO,)
+    world.portal.form_submissions = {DEMO.id: [submitted(0)]}
+    world.portal.put(a_contact("101", "lead", (WHOM,), jobtitle="VP Sales"))
+    pull.catch_up(world.engine().streams)
+    world.portal.form_submissions[DEMO.id] += [submitted(n) for n in range(1, 130)]
+    submissions = world.portal.submissions
+
+    def shifted(form: Form, after: str | None) -> SubmissionPage:
+        page = submissions(form, after)
+        if after is None:
+            world.portal.form_submissions[DEMO.id].append(submitted(500))
+        return page
+
+    world.portal.submissions = shifted  # type: ignore[method-assign]
+    pull.catch_up(world.engine().streams)
+    world.portal.submissions = submissions  # type: ignore[method-assign]
+    pull.catch_up(world.engine().streams)
+
+    (known,) = next(iter(world.store.mirror.all(10)))
+    assert len(known.contact.events) == 131
 
 
 def submitted(number: int) -> Submission:
