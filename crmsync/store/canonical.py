@@ -60,7 +60,7 @@ def values_digest(salt: bytes, before: str | None, after: str | None, reason: st
         reason: already canonical JSON; None: no reason.
     """
     values = {"after": after, "before": before, "reason": None if reason is None else orjson.Fragment(reason)}
-    return hashlib.sha256(salt + orjson.dumps(values)).hexdigest()
+    return hashlib.sha256(salt + orjson.dumps(values, default=no_text)).hexdigest()
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:
@@ -70,6 +70,11 @@ def entry_hash(entry: Mapping[str, Any]) -> str:
     It holds texts and whole numbers only, so that orjson's bytes are the canonical ones.
     """
     return hashlib.sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def no_text(_: object) -> object:
+    """Write the bytes that somebody put where SQLite held a text as what no entry was ever made with."""
+    return []
 
 
 def storable(text: str) -> str:

@@ -35,6 +35,11 @@ _SAYINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Name another file in store.url, or restore this one from a backup.",
     ),
     (
+        ("could not decode to utf-8",),
+        "holds a text that is not UTF-8: crmsync did not write it",
+        "Keep the file as it is, and compare it with an export or a backup from before.",
+    ),
+    (
         ("disk i/o error",),
         "cannot be read or written: the disk reports an error",
         "Check the disk, then run again.",

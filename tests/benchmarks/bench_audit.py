@@ -5,6 +5,7 @@ How fast the audit trail is appended to, verified and read, on SQLite (and Postg
 """
 
 import argparse
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -70,6 +71,8 @@ def measure(url: str, entries: int) -> None:
     print(f"{entries:,} entries in batches of {BATCH} on {url.split(':', maxsplit=1)[0]}")
     timed("append", entries, lambda: append(store, entries))
     timed("verify", entries, trail.verify)
+    workers = os.cpu_count() or 1
+    timed(f"verify, {workers} processes", entries, lambda: trail.verify(workers=workers))
     pages = {
         "newest": AuditFilter(),
         "one contact": AuditFilter(contact=ContactId("7919")),

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from crmsync.errors import VerificationError
+from crmsync.errors import StoreError, VerificationError
 from crmsync.model import Draft
 from crmsync.store import Store
 from crmsync.store.audit import verify
@@ -159,3 +159,21 @@ def test_processes_that_share_a_trail_name_the_first_bad_entry(shared: Store, ch
         shared.trail.verify(workers=3)
 
     assert caught.value.seq in {bad, 1} if bad < 0 else caught.value.seq == bad
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("field", ["cause", "before", "definition", "reason", "values_digest", "id"])
+def test_bytes_where_a_text_stood_are_found(trail: Store, field: str) -> None:
+    """SQLite keeps them, whatever its column is declared to hold."""
+    tamper(trail, f"UPDATE audit SET {field} = x'00ff' WHERE seq = 3")
+
+    assert first_bad(trail) == 3
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_text_that_no_text_can_be_read_from_is_found(trail: Store) -> None:
+    tamper(trail, "UPDATE audit SET cause = CAST(x'00ff' AS TEXT) WHERE seq = 3")
+
+    with pytest.raises(StoreError, match="holds a text that is not UTF-8") as caught:
+        trail.trail.verify()
+    assert caught.value.exit_status == 6

@@ -1,6 +1,6 @@
 """The whole trail -> proof that no entry was edited, removed, inserted or moved, or the first one that was."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +14,11 @@ from sqlalchemy.engine import Connection
 
 from crmsync.errors import VerificationError
 from crmsync.store import tables as t
-from crmsync.store.canonical import FIRST_PREV, values_digest
+from crmsync.store.canonical import FIRST_PREV, no_text, values_digest
 from crmsync.store.database import Database
-from crmsync.store.writer import read_salts
 
-_ENTRIES_A_PAGE = 2_000
-_ENTRIES_A_WORKER = 100_000  # fewer are verified sooner than another process has started
+_ENTRIES_A_PAGE = 500
+_ENTRIES_A_WORKER = 60_000  # fewer are verified sooner than another process has started
 _COLUMNS = (
     "seq", "at", "kind", "run", "portal", "object", "id", "property", "of", "cause", "definition", "actor",
     "values_digest", "prev", "hash", "before", "after", "reason",
@@ -129,13 +128,12 @@ def _prove(conn: Connection, stretch: _Stretch, head: str | None) -> _Proven:
     """*Raises* VerificationError naming the first entry of the stretch that does not hold."""
     last, prev, erased_entries, has_head = stretch.after, _hash_of(conn, stretch.after), 0, False
     erased = _erasures(conn)
-    for page in _pages(conn, stretch):
-        salts = _salts(conn, page)
-        for row in page:
+    with _rows(conn, stretch) as rows:
+        for row in rows:
             if problem := _chain_problem(row, last + 1, prev):
                 raise _bad(f"Audit entry {last + 1} {problem}.", last + 1)
             last, prev = row[0], row[14]
-            if not _are_values_held(row, salts):
+            if not _are_values_held(row):
                 if not _are_values_erased(row, erased):
                     raise _bad(f"The values of audit entry {last} were changed.", last)
                 erased_entries += 1
@@ -156,22 +154,28 @@ def _bad(message: str, seq: int) -> VerificationError:
     return VerificationError(message, seq=seq, next_step=_NEXT_STEP)
 
 
-def _pages(conn: Connection, stretch: _Stretch) -> Iterator[Sequence[Sequence[Any]]]:
-    a = t.audit.c
-    query = sa.select(*(a[name] for name in _COLUMNS)).order_by(a.seq).limit(_ENTRIES_A_PAGE)
+def _rows(conn: Connection, stretch: _Stretch) -> sa.CursorResult[Any]:
+    """Return the columns of each entry and the salt of its contact, of which only a page is held at a time."""
+    a, s = t.audit.c, t.salts.c
+    salted = t.audit.outerjoin(t.salts, sa.and_(s.contact == a.id, a.object == "contact"))
+    query = sa.select(*(a[name] for name in _COLUMNS), s.salt).select_from(salted).order_by(a.seq)
+    if stretch.after:
+        query = query.where(a.seq > stretch.after)
     if stretch.until is not None:
         query = query.where(a.seq <= stretch.until)
-    last = stretch.after or None
-    while True:
-        page = conn.execute(query if last is None else query.where(a.seq > last)).all()
-        if not page:
-            return
-        yield page
-        last = page[-1][0]
+    return conn.execute(query.execution_options(yield_per=_ENTRIES_A_PAGE))
 
 
 def _chain_problem(row: Sequence[Any], expected: int, prev: str) -> str:
     """Say what is wrong with the place or the hash of an entry; "" when nothing is."""
+    if row[0] != expected:
+        return "is missing" if row[0] > expected else "has a number that was never given"
+    if row[13] != prev:
+        return "does not follow the entry before it"
+    return "" if _hash(row) == row[14] else "was changed"
+
+
+def _hash(row: Sequence[Any]) -> str:
     (
         seq,
         at,
@@ -186,13 +190,8 @@ def _chain_problem(row: Sequence[Any], expected: int, prev: str) -> str:
         definition,
         actor,
         digest,
-        its_prev,
-        its,
-    ) = row[:15]
-    if seq != expected:
-        return "is missing" if seq > expected else "has a number that was never given"
-    if its_prev != prev:
-        return "does not follow the entry before it"
+        prev,
+    ) = row[:14]
     entry = {
         "actor": actor,
         "at": at,
@@ -203,19 +202,18 @@ def _chain_problem(row: Sequence[Any], expected: int, prev: str) -> str:
         "object": object_,
         "of": of,
         "portal": portal,
-        "prev": its_prev,
+        "prev": prev,
         "property": property_,
         "run": run,
         "seq": seq,
         "values_digest": digest,
     }  # the keys stand in canonical order: sorting them again would cost a tenth of the time
-    return "" if sha256(orjson.dumps(entry)).hexdigest() == its else "was changed"
+    return sha256(orjson.dumps(entry, default=no_text)).hexdigest()
 
 
-def _are_values_held(row: Sequence[Any], salts: Mapping[str, bytes]) -> bool:
-    salt = salts.get(row[6], b"") if row[5] == "contact" else b""
+def _are_values_held(row: Sequence[Any]) -> bool:
     digest: str = row[12]
-    return values_digest(salt, row[15], row[16], row[17]) == digest
+    return values_digest(row[18] or b"", row[15], row[16], row[17]) == digest
 
 
 def _are_values_erased(row: Sequence[Any], erased: Mapping[str, int]) -> bool:
@@ -228,7 +226,3 @@ def _erasures(conn: Connection) -> Mapping[str, int]:
     a = t.audit.c
     query = sa.select(a.id, sa.func.max(a.seq).label("last")).where(a.kind == "contact.erased").group_by(a.id)
     return {row.id: row.last for row in conn.execute(query)}
-
-
-def _salts(conn: Connection, page: Sequence[Sequence[Any]]) -> Mapping[str, bytes]:
-    return read_salts(conn, list({row[6] for row in page if row[5] == "contact" and row[6] is not None}))
