@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
 from difflib import get_close_matches
@@ -89,14 +89,14 @@ class _Given:
 
 
 def _refuse_unknown(given: _Given) -> None:
-    """*Raises* SettingsError naming every setting that does not exist, and the nearest that does."""
+    """*Raises* SettingsError naming every setting that does not exist, and what may have been meant."""
     known = sections()
     unknown = [*_unknown(given.overrides, "command line"), *_unknown(given.file, str(given.path))]
     variables = {f"{PREFIX}{section}__{key}".upper() for section, keys in known.items() for key in keys}
     files = {name + FILE_SUFFIX for name in variables if is_secret(name, known)}
     allowed = variables | files | {CONFIG_VARIABLE}
     unknown += [
-        f"{name}: no such setting{_suggestion(name.upper(), variables)}."
+        f"{name}: no such setting{_variable_hint(name)}."
         for name in sorted(os.environ)
         if name.upper().startswith(PREFIX) and name.upper() not in allowed
     ]
@@ -106,19 +106,37 @@ def _refuse_unknown(given: _Given) -> None:
 
 def _unknown(said: Mapping[str, Mapping[str, Any]], origin: str) -> Iterator[str]:
     known = sections()
-    names = {f"{section}.{key}" for section, keys in known.items() for key in keys}
     for section, keys in said.items():
         if section not in known:
-            yield f"{section} ({origin}): no such section{_suggestion(section, set(known))}."
+            near = _nearest(section, known)
+            meant = f"did you mean {near}" if near else f"there are {', '.join(known)}"
+            yield f"{section} ({origin}): no such section; {meant}."
             continue
-        for name in (f"{section}.{key}" for key in keys):
-            if name not in names:
-                yield f"{name} ({origin}): no such setting{_suggestion(name, names)}."
+        for key in (key for key in keys if key not in known[section]):
+            yield f"{section}.{key} ({origin}): no such setting{_hint(section, key, '{}.{}'.format)}."
 
 
-def _suggestion(name: str, known: set[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.75)
-    return f"; did you mean {near[0]}" if near else ""
+def _variable_hint(name: str) -> str:
+    """Also `CRMSYNC_PORTAL_ACCESS_TOKEN` tells its section."""
+    rest = name.upper().removeprefix(PREFIX).lower()
+    said, _, key = rest.partition("__" if "__" in rest else "_")
+    if section := _nearest(said, sections()):
+        return _hint(section, key, lambda *place: f"{PREFIX}{'__'.join(place)}".upper())
+    return f"; one is written {PREFIX}SECTION__SETTING, and the sections are {', '.join(sections())}"
+
+
+def _hint(section: str, key: str, spelt: Callable[[str, str], str]) -> str:
+    """Say the setting of this section that is near, or that of this name elsewhere; otherwise all of the section."""
+    known = sections()
+    if near := _nearest(key, known[section]):
+        return f"; did you mean {spelt(section, near)}"
+    if elsewhere := [other for other in known if key in known[other]]:
+        return f"; did you mean {spelt(elsewhere[0], key)}"
+    return f"; {section} has {', '.join(known[section])}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.75)), None)
 
 
 def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:

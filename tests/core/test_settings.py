@@ -67,6 +67,19 @@ def test_the_command_line_is_before_the_environment_and_that_before_the_file(
             id="a misspelt setting",
         ),
         pytest.param(
+            b"[web]\nurl = 1\n", "web.url (my.toml): no such setting; did you mean store.url", id="elsewhere"
+        ),
+        pytest.param(
+            b"[web]\nnope = 1\n",
+            "web.nope (my.toml): no such setting; web has host, port, token",
+            id="none near",
+        ),
+        pytest.param(
+            b"[zzz]\n",
+            "zzz (my.toml): no such section; there are portal, store",
+            id="a section like no other",
+        ),
+        pytest.param(
             b"[web]\nport = 99999\n", "web.port = '99999' (my.toml): should be less", id="out of range"
         ),
     ],
@@ -79,6 +92,27 @@ def test_a_settings_file_that_cannot_be_used_says_why(nowhere: Path, content: by
 
     assert said in raised.value.message
     assert raised.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("PORTAL__ACESS_TOKEN", "did you mean CRMSYNC_PORTAL__ACCESS_TOKEN"),
+        ("PORTAL_ACCESS_TOKEN", "did you mean CRMSYNC_PORTAL__ACCESS_TOKEN"),
+        ("PORTL__ACCESS_TOKEN", "did you mean CRMSYNC_PORTAL__ACCESS_TOKEN"),
+        ("WRITES__MAX_DEMOTIONS", "did you mean CRMSYNC_GUARD__MAX_DEMOTIONS"),
+        ("PORTAL__NOPE", "portal has base_url, access_token"),
+        ("DEFINITION__NOPE", "definition has path, require_signatures"),
+        ("STORE", "store has url"),
+        ("NOPE", "one is written CRMSYNC_SECTION__SETTING, and the sections are portal, store"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_with_what_may_have_been_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    monkeypatch.setenv(f"CRMSYNC_{name}", "1")
+
+    assert f"CRMSYNC_{name}: no such setting; {hint}" in refused().message
 
 
 def test_a_folder_is_no_settings_file(nowhere: Path) -> None:
