@@ -25,6 +25,7 @@ COLUMNS = (
 _CELLS = itemgetter(*COLUMNS)
 INTENDED = "change.intended"
 OUTCOMES = frozenset({"change.applied", "change.failed", "change.abandoned"})
+_LOCK = 0x61756469  # PostgreSQL's advisory lock of appenders: "audi"
 CLOCK_WENT_BACK = "clock_went_back"  # in meta: entries are not in the order of their instants everywhere
 
 
@@ -76,7 +77,8 @@ class Writer:
 def _head_to_extend(conn: Connection) -> tuple[int, str, str]:
     """Return seq, hash and instant of the newest entry, and keep every other appender out until the end."""
     if conn.dialect.name != "sqlite":  # SQLite's BEGIN IMMEDIATE has done it
-        conn.exec_driver_sql("LOCK TABLE audit IN EXCLUSIVE MODE")
+        # not the table's lock: autovacuum needs that one too, and either would make the other wait or give up
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     a = t.audit.c
     row = conn.execute(sa.select(a.seq, a.hash, a.at).order_by(a.seq.desc()).limit(1)).first()
     return (0, FIRST_PREV, "") if row is None else (row.seq, row.hash, row.at)

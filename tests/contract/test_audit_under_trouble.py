@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from crmsync.errors import StoreError
@@ -126,6 +127,17 @@ def test_a_writer_that_waits_too_long_for_postgresql_is_told(postgres_url: str, 
     assert hasty.trail.append([Draft("finding")]) == (1,)
     patient.close()
     hasty.close()
+
+
+@pytest.mark.postgres
+def test_an_append_and_a_vacuum_do_not_wait_for_each_other(postgres_url: str, clock: Clock) -> None:
+    """An appender that made autovacuum give up each time would leave PostgreSQL without statistics."""
+    store = open_store(postgres_url, portal="1", now=clock, busy_timeout_s=0.05)
+    with psycopg.connect(postgres_url) as vacuum:
+        vacuum.execute("LOCK TABLE audit IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM and ANALYZE do
+
+        assert store.trail.append([Draft("finding")]) == (1,)
+    store.close()
 
 
 @pytest.mark.postgres
