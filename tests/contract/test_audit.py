@@ -399,6 +399,29 @@ def test_a_filter_lets_through_what_it_says(told: Store, where: AuditFilter, exp
     assert [entry["kind"] for entry in told.trail.export(where)] == expected[::-1]
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_filter_that_most_entries_pass_reads_only_the_newest_on_postgresql(store: Store) -> None:
+    for _ in range(6):
+        store.trail.append([Draft("finding", RUN, property=STAGE, cause="unreadable")] * 1_000)
+    with store.database.write() as conn:
+        conn.exec_driver_sql("ANALYZE audit")
+    before = _entries_read_one_by_one(store)
+
+    store.trail.entries(AuditFilter(kind="finding", property=STAGE, cause="unreadable"), limit=100)
+
+    assert _entries_read_one_by_one(store) == before
+
+
+def _entries_read_one_by_one(store: Store) -> int:
+    """Return how many entries were read without an index, as PostgreSQL counts for its one connection here."""
+    with store.database.read() as conn:
+        conn.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+    with store.database.read() as conn:
+        count = conn.scalar(sa.text("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'audit'"))
+    return int(count)
+
+
 def test_a_clock_that_went_back_hides_no_entry(told: Store, clock: Clock) -> None:
     clock.now = NOON + timedelta(hours=1, minutes=5)
     told.trail.append([Draft("finding", cause="late")])

@@ -78,6 +78,7 @@ def _found(
     rest = [_plain(column) == value for column, value in _equalities(where)]
     if where.kind is not None and where.kind.endswith("."):
         rest.append(_plain(a.kind).startswith(where.kind, autoescape=True))
+    rest = rest if leading else _walked(rest)
     if where.definition is not None:
         rest.append(_of_definition(conn, where.definition))
     query = sa.select(a.seq).where(*leading, *rest, *bounds, *between(conn, where.since, where.until))
@@ -103,6 +104,11 @@ def _leading(conn: Connection, where: AuditFilter) -> Sequence[_Condition] | Non
 def _plain(column: sa.Column[str]) -> sa.ColumnElement[str]:
     """Name the column so that no index serves it."""
     return sa.func.coalesce(column, "")
+
+
+def _walked(conditions: list[_Condition]) -> list[_Condition]:
+    """Let half of the entries seem to fit: PostgreSQL reads and sorts all of them where it expects fewer than asked."""
+    return [sa.case((sa.and_(*conditions), sa.true()), else_=sa.false())] if conditions else []
 
 
 def _equalities(where: AuditFilter) -> list[tuple[sa.Column[str], str]]:
