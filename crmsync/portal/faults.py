@@ -91,6 +91,9 @@ def unreached(route: Route, what: str) -> Fault:
     return Fault(error, Again.FAILED)
 
 
+_LATER = "Wait until HubSpot is done with it (an import, a bulk edit); `crmsync run` tries again by itself."
+
+
 def refusal(route: Route, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Say what an answer outside 2xx means. Never quotes HubSpot's sentence: it may hold values."""
     said = _envelope(body)
@@ -103,7 +106,7 @@ def refusal(route: Route, status: int, headers: Mapping[str, str], body: bytes) 
         case 423:
             wait_s = _retry_after_s(headers, _LOCK_S, least=_LOCK_S)
             locked = f"HubSpot keeps {route.template} locked while another job writes there."
-            return Fault(Unavailable(locked, status=423), Again.REFUSED, wait_s)
+            return Fault(Unavailable(locked, status=423, next_step=_LATER), Again.REFUSED, wait_s)
         case 429:
             return _limited(route, headers, said)
         case 477:

@@ -27,7 +27,10 @@ class Unreadable(Exception):  # a finding, not an error
 
 def broken_answer(what: str) -> Unavailable:
     """Make the error for an answer whose whole shape is wrong; taking it for empty would look like a deletion."""
-    return Unavailable(f"HubSpot's answer is not what its API promises: {what}.")
+    return Unavailable(
+        f"HubSpot's answer is not what its API promises: {what}.",
+        next_step="Try again; if it stays, check that portal.base_url is the API's own address, and report it.",
+    )
 
 
 def a_map(value: object, what: str) -> Mapping[str, Any]:

@@ -82,7 +82,9 @@ def test_a_truncation_is_found_by_a_checkpoint(trail: Store, tmp_path: Path, key
     tamper(trail, "DELETE FROM audit WHERE seq > 2")
 
     assert trail.trail.verify().entries == 2
-    with pytest.raises(VerificationError, match="Entry 4"):
+    with pytest.raises(
+        VerificationError, match=r"Entry 4 is not what its checkpoint .* Keep database and checkpoints"
+    ):
         trail.verify_checkpoints(tmp_path)
 
 
@@ -91,10 +93,12 @@ def test_a_forged_checkpoint_is_found(trail: Store, tmp_path: Path, key_file: Pa
     assert file is not None
     assert trail.verify_checkpoints(tmp_path, public_key) == 1
     file.write_text(file.read_text().replace("2026", "2027"))
-    with pytest.raises(VerificationError, match="false"):
+    with pytest.raises(VerificationError, match=r"is false\. Keep database and checkpoints"):
         trail.verify_checkpoints(tmp_path)
-    with pytest.raises(VerificationError, match="expected key"):
+    with pytest.raises(VerificationError, match=r"expected key\. Check the key"):
         trail.verify_checkpoints(tmp_path, "00" * 32)
+    with pytest.raises(VerificationError, match=r"no checkpoint: .* Set store\.checkpoint_dir"):
+        trail.verify_checkpoints(tmp_path / "empty", public_key)
     file.write_text("{")
     with pytest.raises(VerificationError, match="no checkpoint"):
         trail.verify_checkpoints(tmp_path)
@@ -139,7 +143,7 @@ def test_crmsync_verifies_a_bundle_too(bundle: Path, trail: Store, public_key: s
     proof = verify_bundle(bundle, key=public_key, head=trail.trail.head().hash)
 
     assert (proof.entries, proof.head) == (8, trail.trail.head().hash)
-    with pytest.raises(VerificationError, match="lacks the head"):
+    with pytest.raises(VerificationError, match=r"lacks the head .* Keep this file"):
         verify_bundle(bundle, head="ab" * 32)
     with pytest.raises(VerificationError, match="expected key"):
         verify_bundle(bundle, key="00" * 32)

@@ -652,8 +652,9 @@ def test_g7_a_batch_read_that_answers_nothing_is_not_a_deletion(both: Served) ->
     contact = both.create(email="a@acme.example")
     both.sandbox.arm("replace", path="*/batch/read", body='{"status": "COMPLETE", "results": []}', count=None)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         both.gateway.read(Kind.CONTACT, [contact], properties=())
+    assert caught.value.next_step
 
 
 def test_a_url_that_is_too_long_after_all_is_cut_short(both: Served) -> None:

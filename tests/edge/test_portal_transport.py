@@ -238,6 +238,13 @@ def test_what_hubspot_refused_before_acting_is_repeated_whatever_it_was(
     assert len(server.calls) == 3
 
 
+def test_a_lock_that_stays_is_said_with_what_to_do(time: FakeTime, server: responses.RequestsMock) -> None:
+    say(server, LIST, 423, {"message": "locked"})
+
+    with pytest.raises(Unavailable, match=r"locked while another job writes there\. Wait until"):
+        read(a_client(time))
+
+
 @pytest.mark.parametrize(
     ("scheme", "why"),
     [

@@ -15,6 +15,8 @@ from crmsync.store.audit.reading import Head
 from crmsync.store.canonical import canonical
 from crmsync.store.instants import to_text
 
+_NEXT_STEP = "Keep database and checkpoints as they are, and compare them with backups from before."
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -111,14 +113,20 @@ def check_signatures(checkpoints: Sequence[Checkpoint], public_key: str | None =
         VerificationError: a signature is false, or not by that key.
     """
     if public_key is not None and not checkpoints:
-        raise VerificationError("There is no checkpoint: none is signed by the expected key.")
+        raise VerificationError(
+            "There is no checkpoint: none is signed by the expected key.",
+            next_step="Set store.checkpoint_dir to the folder that has them, or leave out the key.",
+        )
     for checkpoint in checkpoints:
         if public_key is not None and checkpoint.public_key != public_key:
             raise VerificationError(
-                f"The checkpoint of entry {checkpoint.seq} is not signed by the expected key."
+                f"The checkpoint of entry {checkpoint.seq} is not signed by the expected key.",
+                next_step=f"Check the key that was given. {_NEXT_STEP}",
             )
         if checkpoint.public_key and not _is_signed(checkpoint):
-            raise VerificationError(f"The signature of the checkpoint of entry {checkpoint.seq} is false.")
+            raise VerificationError(
+                f"The signature of the checkpoint of entry {checkpoint.seq} is false.", next_step=_NEXT_STEP
+            )
     return sum(bool(checkpoint.public_key) for checkpoint in checkpoints)
 
 
@@ -129,6 +137,7 @@ def check_chain(checkpoints: Sequence[Checkpoint], hashes: Mapping[int, str]) ->
             raise VerificationError(
                 f"Entry {checkpoint.seq} is not what its checkpoint of {checkpoint.at} saw.",
                 seq=checkpoint.seq,
+                next_step=_NEXT_STEP,
             )
 
 
