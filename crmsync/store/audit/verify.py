@@ -154,7 +154,7 @@ def _bad(message: str, seq: int) -> VerificationError:
     return VerificationError(message, seq=seq, next_step=_NEXT_STEP)
 
 
-def _rows(conn: Connection, stretch: _Stretch) -> sa.CursorResult[Any]:
+def _rows(conn: Connection, stretch: _Stretch) -> sa.CursorResult[*tuple[Any, ...]]:
     """Return the columns of each entry and the salt of its contact, of which only a page is held at a time."""
     a, s = t.audit.c, t.salts.c
     salted = t.audit.outerjoin(t.salts, sa.and_(s.contact == a.id, a.object == "contact"))
