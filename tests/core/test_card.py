@@ -10,6 +10,7 @@ from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.nouns import Definition
 from crmsync.definition.wording.arithmetic import arithmetic
 from crmsync.definition.wording.card import MAX_CHARS, MAX_REASONS, missing, why
+from crmsync.definition.wording.narrator import Narrator
 from crmsync.model import Contact, ContactId, Deal, Evaluation, Event
 from tests.agreements import an_agreement
 
@@ -88,6 +89,41 @@ def test_a_demotion_says_what_is_no_longer_so_and_what_faded() -> None:
         "- no longer so: product engagement is at least 20 (now 12)",
         "- demo, 89 days ago: faded from +50 to +12.5 points",
     ]
+
+
+def test_a_demotion_that_is_not_made_is_not_told_as_made() -> None:
+    kept = {
+        "stages/rules/lead": {"enter": {"tier": ["A", "B"]}},
+        f"{MQL}/stay": {"engagement.product": {"at_least": 20}},
+    }
+    demoted = judged(kept, submitted("Book a demo", 89.9), stage="marketingqualifiedlead", company={})
+
+    assert why(*demoted, is_made=False).startswith("Would go back to lead from MQL.")
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_kept"),
+    [
+        pytest.param("Became lead.\n- a reason", True, id="a change to the stage it is in"),
+        pytest.param("Became lead by the fast track (grade A1).", True, id="by the fast track"),
+        pytest.param("Back to lead from MQL (grade B).", True, id="a change back to it"),
+        pytest.param("Became lead magnet.", False, id="another stage whose name begins alike"),
+        pytest.param("Became opportunity.", False, id="a change that somebody has undone"),
+        pytest.param("Would become lead.", False, id="a change that was not made"),
+        pytest.param("Stays lead (grade C1).", False, id="no change"),
+        pytest.param("Somebody's own words.", False, id="not ours"),
+        pytest.param(None, False, id="nothing"),
+    ],
+)
+def test_the_why_of_the_change_that_led_to_the_stage_is_kept(shown: str | None, *, is_kept: bool) -> None:
+    definition, evaluation = judged(None, stage="lead")
+
+    card = Narrator(definition).card(evaluation, stage_changed=False, shown=shown and f"{shown}\nNext: old")
+
+    assert card is not None
+    kept, _, rest = card.partition("\nNext: ")
+    assert (kept == shown) is is_kept
+    assert rest == missing(definition, evaluation)
 
 
 def test_what_is_missing_names_the_next_stage_its_limits_and_what_is_there() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.cycle.agenda import Job
 from crmsync.definition.load import load
-from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Result, Snapshot
+from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Result, Snapshot
 from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 
 
@@ -82,6 +82,38 @@ def test_a_contact_that_left_before_it_was_written_is_gone_not_tried_for_ever(wo
 
     assert summary.written.intended == 0
     assert [one["id"] for one in world.entries("contact.deleted")] == ["101"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "stage", "why"),
+    [
+        pytest.param("observe", "lead", "Would become MQL", id="a promotion that is not ours to make"),
+        pytest.param("promote_only", "marketingqualifiedlead", "Would go back to lead", id="a demotion"),
+    ],
+)
+def test_a_change_that_is_not_made_is_not_told_as_made(
+    world: World, stages: str, stage: str, why: str
+) -> None:
+    world = world.with_(policy=replace(world.policy, stages=stages))
+    world.portal.put(a_contact("101", stage, jobtitle="VP Sales"))
+    if stage == "lead":
+        world.portal.put(a_meeting("9", "101"))
+
+    world.sync()
+
+    assert world.portal.shows("101", STAGE) == stage
+    assert (world.portal.shows("101", Own.REASON) or "").startswith(why)
+
+
+def test_the_why_of_a_change_that_somebody_has_undone_is_not_kept(world: World) -> None:
+    qualified(world)
+    world.sync()
+    assert (world.portal.shows("101", Own.REASON) or "").startswith("Became MQL")
+    world.portal.edit("101", STAGE, "lead")
+
+    world.sync()
+
+    assert (world.portal.shows("101", Own.REASON) or "").startswith("Would become MQL")
 
 
 def test_two_reversals_stop_the_writing_and_name_the_other_once(world: World) -> None:

@@ -39,10 +39,13 @@ from crmsync.definition.wording.words import (
     stage_label,
     stage_name,
 )
-from crmsync.model import Evaluation, Json
+from crmsync.model import Evaluation, Json, Stage
 
 MAX_REASONS = 5
 MAX_CHARS = 30_000  # half of what a property holds: the why and what is missing share it
+_MADE = {"promoted": "Became", "demoted": "Back to"}
+_WANTED = {"promoted": "Would become", "demoted": "Would go back to"}
+_GRADE, _FAST_TRACK, _FROM = " (grade ", " by the fast track", " from "
 _ADDRESS = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+")
 
 
@@ -53,9 +56,18 @@ def why(definition: Definition, evaluation: Evaluation, *, is_made: bool = True)
     Args:
         is_made: the stage changes with it; False: it is what the definition would do.
     """
-    headline = _headline(evaluation, "Became" if is_made else "Would become")
+    headline = _headline(evaluation, is_made=is_made)
     reasons = islice(_distinct(_reasons(definition, evaluation)), MAX_REASONS)
     return _private("\n".join([headline, *(f"- {reason}" for reason in reasons)]))
+
+
+def tells_of_arrival(text: str, stage: Stage | None) -> bool:
+    """Tell whether the text is the why of a change that was made and led to this stage."""
+    return any(
+        text.startswith(f"{became} {stage_name(stage or '')}{after}")
+        for became in _MADE.values()
+        for after in (".", _GRADE, _FAST_TRACK, _FROM)
+    )
 
 
 def missing(definition: Definition, evaluation: Evaluation) -> str:
@@ -78,15 +90,16 @@ def missing(definition: Definition, evaluation: Evaluation) -> str:
 # --- the headline
 
 
-def _headline(evaluation: Evaluation, became: str) -> str:
-    grade = f" (grade {evaluation.grade})" if evaluation.grade else ""
+def _headline(evaluation: Evaluation, *, is_made: bool) -> str:
+    grade = f"{_GRADE}{evaluation.grade})" if evaluation.grade else ""
     stage = stage_name(evaluation.to or evaluation.stage or "") or "no stage"
+    became = (_MADE if is_made else _WANTED).get(evaluation.code)
     match evaluation.code:
         case "promoted":
-            how = " by the fast track" if evaluation.via == "fast_track" else ""
+            how = _FAST_TRACK if evaluation.via == "fast_track" else ""
             return f"{became} {stage}{how}{grade}."
         case "demoted":
-            return f"Back to {stage} from {stage_label(evaluation.stage)}{grade}."
+            return f"{became} {stage}{_FROM}{stage_label(evaluation.stage)}{grade}."
         case "disqualified":
             return f"Not qualified; stays {stage}."
         case "recycled":

@@ -21,9 +21,14 @@ class Narrator:
         return f"{ref.id} {ref.version} {ref.sha256[:_HASH_SHOWN]}"
 
     def card(self, evaluation: Evaluation, *, stage_changed: bool, shown: str | None) -> str | None:
-        """Return the why of the last stage change (kept as the portal shows it) and what the next one needs."""
-        kept = (shown or "").partition(_NEXT)[0].removeprefix(_NEXT.strip())
-        why = card.why(self.definition, evaluation) if stage_changed or not kept else kept
+        """
+        Return the why of the stage and what the next one needs.
+
+        The why of a change that led to the stage it is in is kept as the portal shows it; else it says what holds now.
+        """
+        kept = (shown or "").partition(_NEXT)[0]
+        is_kept = not stage_changed and card.tells_of_arrival(kept, evaluation.stage)
+        why = kept if is_kept else card.why(self.definition, evaluation, is_made=stage_changed)
         missing = card.missing(self.definition, evaluation)
         return f"{why}{_NEXT}{missing}" if missing else why or None
 
