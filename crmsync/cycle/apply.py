@@ -19,6 +19,7 @@ from crmsync.model import (
     DefinitionRef,
     Draft,
     Intent,
+    Json,
     Kind,
     Outcome,
     Plan,
@@ -66,6 +67,9 @@ class Applier:
                 self.apply(plan)
             else:  # its contacts are due and planned again
                 self.plans.finish(replace(plan, status=PlanStatus.SUPERSEDED))
+                self._tell(
+                    "plan.superseded", plan, {"problem": "the definition was changed after it was approved"}
+                )
 
     def apply(self, plan: Plan) -> None:
         """Record and write, a hundred contacts at a time; stops between two of them when asked to."""
@@ -125,8 +129,8 @@ class Applier:
             one.intent.change.contact for one in outcomes if one.result is Result.ABANDONED
         )
 
-    def _tell(self, kind: str, plan: Plan, results: dict[str, int]) -> None:
-        reason = {"plan": plan.id, **results}
+    def _tell(self, kind: str, plan: Plan, facts: Json) -> None:
+        reason: Json = {"plan": plan.id, **facts}
         self.trail.append([Draft(kind, run=self.run, definition=plan.definition, reason=reason)])
 
 

@@ -80,7 +80,8 @@ def ready(plan: Plan | None, plan_id: PlanId, *, mode: str) -> Plan:
     Return the plan if it may be applied.
 
     Raises:
-        OperatorError: there is no such plan, it was rejected or never finished, or nothing may be written.
+        OperatorError: there is no such plan, another took its place, it was rejected or never finished, or nothing
+            may be written.
         PlanParked: it waits for approval.
     """
     if plan is None:
@@ -89,12 +90,26 @@ def ready(plan: Plan | None, plan_id: PlanId, *, mode: str) -> Plan:
         raise OperatorError(
             "writes.mode is observe: nothing is written.", next_step="Set it to plan or apply."
         )
-    if plan.status is PlanStatus.REJECTED or not plan.digest:
-        what = "was rejected" if plan.digest else "was never finished: the process that made it ended"
-        raise OperatorError(f"Plan {plan_id} {what}.", next_step="Make a new one: `crmsync plan`.")
+    if why := _over(plan):
+        raise OperatorError(
+            f"Plan {plan_id} {why}.", next_step="See `crmsync plans`, or make a new one: `crmsync plan`."
+        )
     if plan.status is PlanStatus.PARKED:
         raise PlanParked(
             f"Plan {plan_id} is parked: {' '.join(plan.reasons)}",
             next_step=f"Review it, then `crmsync approve {plan_id}`.",
         )
     return plan
+
+
+def _over(plan: Plan) -> str:
+    """Say why it will never be applied; "" when it may be."""
+    if not plan.digest:
+        return "was never finished: the process that made it ended"
+    match plan.status:
+        case PlanStatus.REJECTED:
+            return "was rejected"
+        case PlanStatus.SUPERSEDED:
+            return "is superseded: a newer plan, or one under another definition, took its place"
+        case _:
+            return ""

@@ -20,6 +20,8 @@ def told(entry: Entry) -> str:
         case "plan.approved" | "plan.rejected":
             verb = draft.kind.removeprefix("plan.")
             return f"{who} {verb} plan {reason.get('plan')} ({reason.get('changes', 0):,} changes)."
+        case "plan.superseded":
+            return f"Plan {reason.get('plan')} was dropped: {reason.get('problem')}."
         case "revert.asked":
             run = f"{_part(reason)}run {reason.get('reverts')}{_whose(reason)}"
             return f"{who} asked to take back {run}: {_became(reason)}."

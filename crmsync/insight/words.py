@@ -68,6 +68,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "plan.parked": "plan parked",
         "plan.approved": "plan approved",
         "plan.rejected": "plan rejected",
+        "plan.superseded": "plan superseded",
         "change.intended": "change intended",
         "change.applied": "change applied",
         "change.failed": "change failed",

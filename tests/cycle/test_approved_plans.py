@@ -222,8 +222,23 @@ def test_a_plan_approved_under_a_former_definition_is_planned_again(world: World
     former = changed.store.plans.plan(parked.id)
     assert former is not None
     assert former.status is PlanStatus.SUPERSEDED
+    assert [one["reason"] for one in changed.entries("plan.superseded")] == [
+        {"plan": parked.id, "problem": "the definition was changed after it was approved"}
+    ]
     assert changed.portal.writes == []
     assert summary.status == "parked"
+
+
+def test_a_plan_made_under_another_definition_than_the_last_is_not_applied_any_more(careful: World) -> None:
+    changed = careful.with_(definition=DEFINITION.replace('version: "1"', 'version: "2"'))
+    planned = changed.engine().plan().plan
+    assert planned is not None
+    careful.sync()
+
+    with pytest.raises(OperatorError, match="superseded"):
+        careful.engine().apply(planned.id)
+
+    assert careful.portal.writes == []
 
 
 def test_in_observe_mode_nothing_is_applied(world: World) -> None:
