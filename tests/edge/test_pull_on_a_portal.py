@@ -275,6 +275,28 @@ def test_g7_the_nightly_list_finds_who_was_restored(scene: Scene) -> None:
     assert scene.due() == [ids[1]]
 
 
+def test_g7_the_next_search_finds_into_whom_somebody_was_merged(scene: Scene) -> None:
+    ids = scene.contacts(4)
+    scene.pull()
+    scene.all_settled()
+    merged = scene.portal.edits.merge(ids[0], ids[1])
+    scene.time.pass_by(60)  # the portal's automation has counted the notes of the new one
+    scene.pull()
+    again = scene.portal.edits.merge(merged, ids[2])  # a merge of a merge
+    scene.time.pass_by(60)
+
+    scene.pull()
+
+    assert scene.living() == [ids[3], again]
+    assert {scene.store.mirror.find(one) for one in (*ids[:3], merged)} == {ContactId(again)}
+    assert scene.due() == [again]
+    told = [(one["kind"], one["id"], one["after"]) for one in scene.store.trail.export()]
+    assert sorted(told) == sorted(
+        [("contact.merged", one, merged) for one in ids[:2]]
+        + [("contact.merged", one, again) for one in (merged, ids[2])]
+    )
+
+
 def test_g7_the_nightly_list_finds_into_whom_somebody_was_merged(scene: Scene) -> None:
     ids = scene.contacts(3)
     scene.pull()
