@@ -194,6 +194,12 @@ def test_g3_a_move_of_which_nothing_arrived_is_cleared_then_set(backward: World)
     assert backward.portal.shows("101", STAGE) == "lead"
 
 
+def test_an_open_intent_knows_which_step_it_is(backward: World) -> None:
+    moves = [one for one in backward.store.trail.open_intents() if one.change.property == STAGE]
+
+    assert [(one.change.after, one.change.step) for one in moves] == [("", 0), ("lead", 1)]
+
+
 def test_g3_a_move_whose_clear_stays_open_keeps_its_second_step(backward: World) -> None:
     backward.portal.loses_requests = True
     backward.sync()
