@@ -239,3 +239,15 @@ def test_what_the_portal_never_gave_is_not_made_up(both: Served) -> None:
 
     with pytest.raises(Rejected):
         both.gateway.schema.problems()
+
+
+def test_g12_one_definition_that_cannot_be_read_is_left_out(both: Served) -> None:
+    both.gateway.schema.setup()
+    rows = [
+        {"name": one.name, "type": one.type} for one in both.gateway.schema.definitions(Kind.CONTACT).values()
+    ]
+    body = json.dumps({"results": [*rows, {"name": 7, "type": "string"}, None]})
+    both.sandbox.arm("replace", path="*/contacts", body=body, count=None)
+    both.time.pass_by(3_600)
+
+    assert both.gateway.schema.problems() == {}
