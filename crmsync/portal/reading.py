@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from crmsync.errors import Rejected
+from crmsync.errors import Rejected, Unavailable
 from crmsync.model import Kind, Page, Reading, Sighting, Snapshot
 from crmsync.portal.ahead import ReadAhead
 from crmsync.portal.associating import read_associations
@@ -14,7 +14,7 @@ from crmsync.portal.batching import Found, read_objects
 from crmsync.portal.client import Client
 from crmsync.portal.freshness import Freshness
 from crmsync.portal.primaries import Primaries
-from crmsync.portal.shapes import Unreadable, a_map, an_id, an_instant, broken_answer, next_after
+from crmsync.portal.shapes import EPOCH, Unreadable, a_map, an_id, an_instant, broken_answer, next_after
 from crmsync.portal.snapshots import (
     MODIFIED,
     Snapshots,
@@ -22,6 +22,7 @@ from crmsync.portal.snapshots import (
     modified_ms,
 )
 
+LIST_PAGE = 100
 SEARCH_PAGE = 200
 LONGEST_QUERY = 6_000
 """Characters of properties in a URL before HubSpot answers 414. *Source*: portal facts, section 2.3."""
@@ -51,6 +52,7 @@ class Reader:
         read = partial(self._page, kind, tuple(properties), tuple(associations), archived)
         if archived:
             return read(after)
+        read = partial(self._page_at_any_price, kind, tuple(properties), tuple(associations))
         name = f"{kind.value} {','.join(properties)} {','.join(associations)}"
         return self._ahead.page(name, after, read, Counting(self._client, kind))
 
@@ -97,6 +99,33 @@ class Reader:
         found = read_objects(self._client, Kind.CONTACT, ids, needed)
         self._freshness.looked()
         return self._reading(Kind.CONTACT, found, properties)
+
+    def _page_at_any_price(
+        self, kind: Kind, properties: Sequence[str], associations: Sequence[Kind], after: str | None
+    ) -> Page:
+        """Read a page; where HubSpot does not give it, perhaps for one object on it, read whom a search finds there."""
+        try:
+            return self._page(kind, properties, associations, False, after)  # not archived
+        except (Rejected, Unavailable) as error:
+            if after is not None and not after.isdecimal():
+                raise
+            try:
+                return self._page_by_search(kind, properties, associations, int(after or 0))
+            except (Rejected, Unavailable):
+                raise error from error.__cause__
+
+    def _page_by_search(
+        self, kind: Kind, properties: Sequence[str], associations: Sequence[Kind], start: int
+    ) -> Page:
+        hits = self._client.search(kind.value, _from_id(start)).json["results"]
+        ids = [_sighting(kind, raw, EPOCH).id for raw in hits]
+        found = read_objects(self._client, kind, ids, self._snapshots.needed(kind, properties, associations))
+        # a batch read brings no associations: each of them counts as cut short, and is read apart
+        cut = {one.value: {"results": [], "paging": {"next": {"after": "0"}}} for one in associations}
+        rows = [{**raw, "associations": cut} for asked, raw in found.objects.items() if raw["id"] == asked]
+        snapshots, unreadable = self._taken(kind, rows, properties, associations)
+        following = str(max(map(int, ids)) + 1) if len(hits) == LIST_PAGE else None
+        return Page(tuple(snapshots), following, unreadable | found.unreadable)
 
     def _page(
         self,
@@ -258,6 +287,15 @@ def _window(kind: Kind, since: datetime, until: datetime, last: int) -> Mapping[
         "sorts": [{"propertyName": _ID, "direction": "ASCENDING"}],
         "properties": [modified],
         "limit": SEARCH_PAGE,
+    }
+
+
+def _from_id(start: int) -> Mapping[str, Any]:
+    return {
+        "filterGroups": [{"filters": [{"propertyName": _ID, "operator": "GTE", "value": str(start)}]}],
+        "sorts": [{"propertyName": _ID, "direction": "ASCENDING"}],
+        "properties": [_ID],
+        "limit": LIST_PAGE,
     }
 
 

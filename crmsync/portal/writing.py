@@ -254,12 +254,14 @@ class Writer:
                 inputs, Result.OPEN, "HubSpot's answer left it out and it could not be read back."
             )
             raise
+        written = set(contacts)
         for one in inputs:
             snapshot = reading.snapshots.get(one.contact)
             if snapshot is None:
                 yield from _unseen(one, reading)
             elif snapshot.id != one.contact:
-                yield from self._follow(one, ContactId(snapshot.id), snapshot.properties, contacts)
+                yield from self._follow(one, ContactId(snapshot.id), snapshot.properties, written)
+                written.add(ContactId(snapshot.id))  # of two that were merged the first one is written
             else:
                 for intent in one.intents:
                     yield _judged(intent, snapshot.id, snapshot.properties.get(intent.change.property))
@@ -269,11 +271,11 @@ class Writer:
         one: Input,
         into: ContactId,
         shown: Mapping[str, str | None],
-        contacts: frozenset[ContactId],
+        written: Container[ContactId],
     ) -> Iterator[Outcome]:
         """Write to the contact it was merged into, once, where that still shows what the decision saw."""
         merged = f"The contact was merged into {into}"
-        if into in contacts:
+        if into in written:
             yield from _all([one], Result.FAILED, f"{merged}, which has changes of its own.", into)
             return
         fitting = []

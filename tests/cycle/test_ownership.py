@@ -300,6 +300,16 @@ def test_g4_whoever_changed_what_is_ours_is_named(world: World) -> None:
     assert {world.portal.shows(one, "crmsync_grade") for one in sources} == {"A1"}
 
 
+def test_g4_a_person_who_repeats_what_a_workflow_set_has_chosen_it(world: World) -> None:
+    qualified(world)
+    world.portal.edit("101", STAGE, "lead", "AUTOMATION_PLATFORM", "enrollment")
+    world.portal.edit("101", STAGE, "lead")
+
+    world.sync()
+
+    assert world.portal.shows("101", STAGE) == "lead"
+
+
 def test_a_workflow_that_repeats_what_a_person_set_does_not_take_it_over(world: World) -> None:
     qualified(world)
     world.portal.edit("101", STAGE, "lead")

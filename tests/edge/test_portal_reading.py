@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crmsync.errors import PortalError, Unavailable
-from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Snapshot
+from crmsync.errors import PortalError, Rejected, Unavailable
+from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Page, Snapshot
 from crmsync.portal.config import Time
 from tests.served import VERSIONS, Served, served
 
@@ -643,6 +643,7 @@ def test_g12_one_unreadable_record_of_a_page_is_set_aside(both: Served) -> None:
 def test_g7_paging_that_cannot_be_followed_is_never_taken_for_the_end(both: Served, paging: object) -> None:
     both.gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
     both.sandbox.arm("replace", path="*/notes", body=json.dumps({"results": [], "paging": paging}))
+    both.sandbox.arm("503", path="*/search", count=None)  # by which the page could be read all the same
 
     with pytest.raises(Unavailable, match="paging"):
         both.gateway.page(Kind.NOTE, properties=(), associations=(), after="200")
@@ -836,3 +837,44 @@ def test_g12_of_a_long_page_one_whose_values_are_refused_is_not_taken_for_empty(
     assert [one.id for one in page.snapshots] == [*ids[:2], *ids[3:]]
     assert {one.properties["country"] for one in page.snapshots} == {"BE"}
     assert set(page.unreadable) == {ids[2]}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_g12_a_list_page_that_is_refused_is_read_by_way_of_a_search(both: Served, status: int) -> None:
+    ids = [both.create(email=f"c{n}@acme.example") for n in range(230)]
+    company = both.sandbox.edits.create("companies", {"name": "Acme"}, [ids[150]])
+    both.sandbox.settle()
+    refuse(both, ids[140], status)
+    both.sandbox.arm(
+        "replace",
+        path="*/contacts",
+        method="GET",
+        nth=2,
+        status=status,
+        body="{}",
+        count=5 if status == 500 else 1,
+    )
+
+    pages = list_pages(both, Kind.CONTACT, Kind.COMPANY)
+
+    shown = {one.id: one for page in pages for one in page.snapshots}
+    assert sorted(shown, key=int) == [*ids[:140], *ids[141:]]
+    assert [one.id for one in shown[ids[150]].associations[Kind.COMPANY]] == [company]
+    assert all(one.associations[Kind.COMPANY] == () for one in shown.values() if one.id != ids[150])
+    assert {name for page in pages for name in page.unreadable} == {ids[140]}
+
+
+def test_g12_where_the_search_fails_too_the_list_says_why(both: Served) -> None:
+    both.create(email="a@acme.example")
+    both.sandbox.arm("replace", path="*/contacts", method="GET", status=400, body="{}", count=None)
+    both.sandbox.arm("503", path="*/search", count=None)
+
+    with pytest.raises(Rejected, match="400"):
+        both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
+
+
+def list_pages(both: Served, kind: Kind, *associations: Kind) -> list[Page]:
+    pages = [both.gateway.page(kind, properties=(), associations=associations, after=None)]
+    while pages[-1].after is not None:
+        pages.append(both.gateway.page(kind, properties=(), associations=associations, after=pages[-1].after))
+    return pages

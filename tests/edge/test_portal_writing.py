@@ -226,6 +226,19 @@ def test_a_merged_contact_does_not_overwrite_the_changes_of_the_one_it_became(bo
     assert both.sees(merged, Own.FIT) == "50"
 
 
+def test_g4_of_two_contacts_that_were_merged_into_one_only_the_first_is_written(both: Served) -> None:
+    one, two = contacts(both, 2)
+    merged = both.sandbox.edits.merge(one, two)
+
+    outcomes = both.update(a_change(one, Own.FIT, "30"), a_change(two, Own.FIT, "50"))
+
+    assert [(found.result, found.contact) for found in outcomes] == [
+        (Result.APPLIED, merged),
+        (Result.FAILED, merged),
+    ]
+    assert both.sees(merged, Own.FIT) == "30"
+
+
 # --- poison ------------------------------------------------------------------------------------------------------
 
 
