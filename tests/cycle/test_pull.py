@@ -432,6 +432,10 @@ WITHOUT_COMPANY = DEFINITION.replace("  industry: company.industry\n", "").repla
     "    - {id: fit.industry, points: 20, when: {industry: software}}\n", ""
 )
 
+WITHOUT_OPENS = DEFINITION.replace("  opens: {from: counter, of: contact.hs_email_open}\n", "").replace(
+    "        - {id: eng.opens, event: opens, points: 5, within: 90d}\n", ""
+)
+
 
 def settled(world: World) -> None:
     """Let everything be read and written, and the echo of it be read too."""
@@ -461,6 +465,15 @@ def test_g7_a_changed_definition_that_asks_for_the_company_finds_it(world: World
     world.with_(limits=UNGUARDED).sync()
 
     assert world.portal.shows("101", "crmsync_fit") == "20"
+
+
+def test_a_counter_that_a_changed_definition_asks_for_first_starts_from_where_it_is(world: World) -> None:
+    world.portal.put(a_contact("101", "lead", hs_email_open="9"))
+    settled(world.with_(definition=WITHOUT_OPENS))
+
+    world.with_(limits=UNGUARDED).sync()
+
+    assert world.portal.shows("101", "crmsync_engagement") == "0"
 
 
 def test_a_definition_that_reads_no_more_than_the_one_before_costs_no_list(world: World) -> None:
