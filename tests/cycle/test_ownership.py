@@ -132,6 +132,16 @@ def test_two_reversals_stop_the_writing_and_name_the_other_once(world: World) ->
     assert summaries[-1].written.intended == 0
 
 
+def test_who_moves_a_stage_on_and_then_back_again_has_not_set_ours_back(world: World) -> None:
+    qualified(world)
+    for _ in range(3):
+        world.sync()
+        assert world.portal.shows("101", STAGE) == "marketingqualifiedlead"
+        world.portal.edit("101", STAGE, "salesqualifiedlead", "AUTOMATION_PLATFORM", "enrollment")
+        world.sync()
+        world.portal.edit("101", STAGE, "lead", "AUTOMATION_PLATFORM", "enrollment")
+
+
 def ping_pong(world: World) -> None:
     """Let another app set the stage back twice."""
     qualified(world)
