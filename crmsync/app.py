@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from crmsync.clock import utcnow
 from crmsync.cycle.watching import Nobody, Watcher, unknown
@@ -18,6 +20,7 @@ from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError, St
 from crmsync.model import Draft
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
+from crmsync.store.lease import DEFAULT_TTL, Held
 
 if TYPE_CHECKING:  # imported where used: a command that only reads the store starts in half the time
     from crmsync.cycle.engine import Engine
@@ -30,7 +33,6 @@ if TYPE_CHECKING:  # imported where used: a command that only reads the store st
 _PATIENCE_S = 900.0  # a first pull of a large portal may take that long
 _LOOK_AGAIN_S = 0.5
 _CYCLE_PATIENCE_S = 20.0
-_STRETCH_S = 20.0  # a third of the lease's term
 
 
 def new_suffix(_now: datetime) -> str:
@@ -65,6 +67,8 @@ class App:
     Attributes:
         should_stop: looked at between two pages of a pull and two batches of writes.
         watcher: told how far a cycle has come.
+        lease_ttl: how long another process waits for this one, when it falls silent in the middle of its work.
+        waits_for: the process that writes to this portal now, while this one waits for its turn.
     """
 
     settings: Settings
@@ -73,6 +77,8 @@ class App:
     sleep: Callable[[float], None] = time.sleep
     should_stop: Callable[[], bool] = lambda: False
     watcher: Watcher = field(default_factory=Nobody)
+    lease_ttl: timedelta = DEFAULT_TTL
+    waits_for: Held | None = None
     _open: ExitStack = field(default_factory=ExitStack)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)  # a page's revert beside a cycle
 
@@ -103,13 +109,12 @@ class App:
         return Compiled(self.definition)
 
     def _wait(self, seconds: float) -> None:
-        """Wait for the portal's budget in short stretches: a long wait must not cost the lease."""
+        """Wait for the portal in short stretches: neither a long wait nor many short ones must cost the lease."""
         while seconds > 0:
-            stretch = min(seconds, _STRETCH_S)
+            stretch = min(seconds, self.lease_ttl.total_seconds() / 3)
             self.sleep(stretch)
             seconds -= stretch
-            if stretch == _STRETCH_S and self.store.lease.epoch is not None:
-                self.store.lease.renew()
+            self.store.lease.keep()
 
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
@@ -123,7 +128,8 @@ class App:
     @cached_property
     def store(self) -> Store:
         """The store, without asking the portal whose it is. *Raises* StoreError."""
-        opened = open_store(self.settings.store.url.get_secret_value(), portal=None, now=self.now)
+        url = self.settings.store.url.get_secret_value()
+        opened = open_store(url, portal=None, now=self.now, lease_ttl=self.lease_ttl)
         self._open.callback(opened.close)
         return opened
 
@@ -214,8 +220,23 @@ class App:
 
     def _take_lease(self) -> None:
         """Wait for the process that writes now: the end of its cycle, its death, or the end of its term."""
+        try:
+            self._wait_for_lease()
+        finally:
+            self.waits_for = None
+        if silent := self.store.lease.taken_from:
+            structlog.get_logger().warning(
+                "lease.taken_over",
+                holder=str(silent),
+                next_step="Nothing for crmsync: it finishes what was left open. See why that process fell silent.",
+            )
+
+    def _wait_for_lease(self) -> None:
         deadline = self.monotonic() + _PATIENCE_S
         while held := self.store.lease.take():
+            if self.waits_for is None:
+                structlog.get_logger().info("lease.awaited", holder=str(held))
+            self.waits_for = held
             self.watcher.begin(f"waiting for {held}", unknown)
             if self.should_stop():
                 raise Stopped(f"Stopped while {held} writes to this portal; nothing was done.")

@@ -12,7 +12,8 @@ CrmsyncError
 │   └── Rejected       this request is wrong; never retried
 ├── PlanParked         the guard's numbers and how to approve                  exit 5
 ├── StoreError         the audit trail did not take an entry; the cycle stops  exit 6
-│   └── LeaseLost      another process writes to this portal
+│   ├── LeaseLost      another process writes to this portal
+│   └── StoreLocked    another process has been in the middle of a write for too long
 ├── VerificationError  the chain does not hold, first bad entry                exit 7
 └── Stopped            somebody asked this process to stop                     exit 130
 """
@@ -201,6 +202,10 @@ class StoreError(CrmsyncError):
 
 class LeaseLost(StoreError):
     """Another process holds the right to write to this portal; this one was fenced off."""
+
+
+class StoreLocked(StoreError):
+    """Another process has been in the middle of a write for too long: nobody else can write meanwhile."""
 
 
 class VerificationError(CrmsyncError):

@@ -132,6 +132,7 @@ class Service:
             "problems": [health.problem] if health.problem else [],
             "may_write": health.may_write,
             "definition_problem": health.definition_problem or None,
+            "waits_for": str(self.app.waits_for) if self.app.waits_for else None,
             "cycles": health.cycles,
             "failures": health.failures,
             "last_cycle_at": _text(health.last_cycle_at),

@@ -21,7 +21,7 @@ from crmsync.store.audit.checkpoints import (
     write_checkpoint,
 )
 from crmsync.store.audit.trail import Trail
-from crmsync.store.database import BUSY_TIMEOUT_S, Database
+from crmsync.store.database import BUSY_TIMEOUT_S, SILENCE_S, Database
 from crmsync.store.definitions import Definitions
 from crmsync.store.erasure import Erased, erase
 from crmsync.store.lease import DEFAULT_TTL, Holder, Lease
@@ -97,6 +97,7 @@ def open_store(
     busy_timeout_s: float = BUSY_TIMEOUT_S,
     holder: Holder | None = None,
     lease_ttl: timedelta = DEFAULT_TTL,
+    silence_s: float = SILENCE_S,
 ) -> Store:
     """
     Open a store, making or migrating its tables.
@@ -109,11 +110,12 @@ def open_store(
         busy_timeout_s: how long a writer waits for another one.
         holder: who takes the lease; None: this process.
         lease_ttl: how long a silent holder of the lease is waited for.
+        silence_s: how long one that holds a lock is waited for; where the database can end that: PostgreSQL.
 
     Raises:
         StoreError: it cannot be opened, is newer than this crmsync, or belongs to another portal.
     """
-    database = Database(url, now=now, busy_timeout_s=busy_timeout_s)
+    database = Database(url, now=now, busy_timeout_s=busy_timeout_s, silence_s=silence_s)
     try:
         migrate(database)
         meta = Meta(database)

@@ -20,6 +20,7 @@ from crmsync.errors import StoreError
 from crmsync.store.failures import as_store_error
 
 BUSY_TIMEOUT_S = 10.0
+SILENCE_S = 60.0
 IDS_A_QUERY = 500
 _QUEUE_S = 120.0  # longer than the longest transaction of a large portal
 _READER_CACHE_KB = 2_000  # of each connection, one a thread: the system's own cache serves them all
@@ -41,17 +42,29 @@ class Database:
     Safe to use from several threads. A connection that died is replaced when the next transaction begins. SQLite has
     one writing connection: this process's writers queue for it, and only other processes meet SQLite's own lock, whose
     waiters are not served in order.
+
+    A process that stands still inside a transaction holds its locks. PostgreSQL ends the transaction of one that was
+    silent for `silence_s`, so that another process can take over; SQLite leaves the lock to the process as long as it
+    lives.
     """
 
     def __init__(
-        self, url: str, *, now: Callable[[], datetime], busy_timeout_s: float = BUSY_TIMEOUT_S
+        self,
+        url: str,
+        *,
+        now: Callable[[], datetime],
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._url = parsed(url)
         self.place = self._url.render_as_string(hide_password=True)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self.now = now
         self.fence: Fence | None = None
-        self._writer, self._reader = (_sqlite if self.is_sqlite else _postgres)(self._url, busy_timeout_s)
+        if self.is_sqlite:
+            self._writer, self._reader = _sqlite(self._url, busy_timeout_s)
+        else:
+            self._writer, self._reader = _postgres(self._url, busy_timeout_s, silence_s)
 
     @property
     def url(self) -> str:
@@ -209,8 +222,13 @@ def _make_file(file: Path) -> None:
         file.touch(mode=0o600)
 
 
-def _postgres(url: URL, busy_timeout_s: float) -> tuple[Engine, Engine]:
+def _postgres(url: URL, busy_timeout_s: float, silence_s: float) -> tuple[Engine, Engine]:
     """Return the writer and the readers, who see one state."""
+    settings = {
+        "lock_timeout": int(busy_timeout_s * 1000),
+        "idle_in_transaction_session_timeout": int(silence_s * 1000),
+        "timezone": "UTC",
+    }
     try:
         writer = sa.create_engine(
             url,
@@ -221,7 +239,7 @@ def _postgres(url: URL, busy_timeout_s: float) -> tuple[Engine, Engine]:
             connect_args={
                 "connect_timeout": 10,
                 "application_name": f"crmsync {os.getpid()}",
-                "options": f"-c lock_timeout={int(busy_timeout_s * 1000)} -c timezone=UTC",
+                "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
                 "keepalives_idle": 30,
             },
         )

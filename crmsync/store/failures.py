@@ -5,15 +5,10 @@ import re
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from crmsync.errors import StoreError
+from crmsync.errors import StoreError, StoreLocked
 
 # what a driver says (lower case) -> what happened, what to do; the first match counts
 _SAYINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (
-        ("database is locked", "database table is locked", "lock timeout", "lock_timeout"),
-        "is locked: another process has been writing to it for too long",
-        "End the other process (`crmsync run` or a database shell) or wait for it, then run again.",
-    ),
     (
         ("disk is full", "no space left", "could not extend file", "disk full"),
         "cannot grow: the disk is full",
@@ -45,6 +40,8 @@ _SAYINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Check the disk, then run again.",
     ),
 )
+_LOCKED = ("database is locked", "database table is locked", "lock timeout", "lock_timeout")
+_SILENT = "idle-in-transaction timeout"
 _REFUSED = re.compile(
     'password authentication failed|no pg_hba.conf entry|role ".*" does not exist|permission denied'
 )
@@ -77,10 +74,20 @@ def as_store_error(error: DBAPIError | PoolTimeout, place: str) -> StoreError:
         return StoreError(
             f"The store {place} does not exist.", next_step="Create the database (createdb), then run again."
         )
+    if _SILENT in said:
+        return StoreError(
+            f"The store {place} ended a transaction of this process, which had stood still in the middle of it.",
+            next_step="Nothing for crmsync: nothing of that step was stored. See what held this process up.",
+        )
     if any(saying in said for saying in _UNREACHABLE):
         return StoreError(
             f"The store {place} does not answer.",
             next_step="Check that PostgreSQL runs and store.url is right; the next try connects anew.",
+        )
+    if any(saying in said for saying in _LOCKED):
+        return StoreLocked(
+            f"The store {place} is locked: another process has been writing to it for too long.",
+            next_step="End the other process (`crmsync run` or a database shell) or wait for it, then run again.",
         )
     for sayings, what, next_step in _SAYINGS:
         if any(saying in said for saying in sayings):

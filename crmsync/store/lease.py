@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.errors import LeaseLost
+from crmsync.errors import LeaseLost, StoreLocked
 from crmsync.store import tables as t
 from crmsync.store.database import Database
 from crmsync.store.instants import maybe_from_micros, to_micros
@@ -66,7 +66,10 @@ class Lease:
     """
     The right to write to the portal. Once taken, every write of this store checks that it is still ours.
 
-    Writing renews it by itself; `renew` is for a holder that waits long between writes.
+    Writing renews it by itself; `keep` is for a holder that waits long between writes.
+
+    Attributes:
+        taken_from: whose term was over, or who had died, when this process took it last; None: it was free.
     """
 
     def __init__(self, database: Database, holder: Holder, ttl: timedelta = DEFAULT_TTL) -> None:
@@ -74,6 +77,8 @@ class Lease:
         self._holder = holder
         self._ttl = ttl
         self._epoch: int | None = None
+        self._expires_at: datetime | None = None  # as this process knows it; asked at every short wait
+        self.taken_from: Held | None = None
 
     @property
     def epoch(self) -> int | None:
@@ -85,8 +90,22 @@ class Lease:
         Take the lease if it is free, expired, ours, or held by a dead process of this host.
 
         Returns: None when it is ours now; else who holds it: try again when that has expired.
+
+        Raises:
+            StoreLocked: another process stands still in the middle of a write; names the holder.
         """
-        now = self._database.now()
+        try:
+            return self._take(self._database.now())
+        except StoreLocked as error:
+            held = self.held()
+            if held is None or held.holder == self._holder:
+                raise
+            raise StoreLocked(
+                f"{error.message} The right to write is with {held}, which may have stopped in the middle of a write.",
+                next_step="Let that process go on (SIGCONT) or end it; or end the database shell that holds the lock.",
+            ) from error
+
+    def _take(self, now: datetime) -> Held | None:
         with self._database.write_unfenced() as conn:
             self._database.upsert(conn, t.lease, [{"name": _NAME, "epoch": 0}], keep=("epoch",))
             held = _held(conn, for_update=True)
@@ -94,9 +113,15 @@ class Lease:
                 return held
             epoch = 1 + (conn.scalar(sa.select(t.lease.c.epoch).where(t.lease.c.name == _NAME)) or 0)
             _put(conn, epoch, self._holder, now + self._ttl)
-        self._epoch = epoch
+        self._epoch, self._expires_at = epoch, now + self._ttl
+        self.taken_from = None if held is None or held.holder == self._holder else held
         self._database.fence = self
         return None
+
+    def keep(self) -> None:
+        """Renew it once a third of its term is over; nothing happens when it is not ours. *Raises* LeaseLost."""
+        if self._expires_at is not None and self._expires_at - self._database.now() < self._ttl * 2 / 3:
+            self.renew()
 
     def renew(self) -> None:
         """
@@ -124,7 +149,7 @@ class Lease:
                 .where(t.lease.c.name == _NAME, t.lease.c.epoch == self._epoch)
                 .values(host=None, pid=None, process_started=None, expires_at=None)
             )
-        self._epoch = None
+        self._epoch = self._expires_at = None
         self._database.fence = None
 
     def held(self) -> Held | None:
@@ -138,15 +163,17 @@ class Lease:
         if held is None or held.epoch != self._epoch:
             by = "somebody else" if held is None else str(held)
             raise LeaseLost(
-                f"The right to write to this portal was taken over by {by}; nothing was written.",
-                next_step="Let only one crmsync run; this one stops writing.",
+                f"The right to write to this portal was taken over by {by} while this process was silent; "
+                "this run writes nothing more.",
+                next_step="Nothing for crmsync: the other one goes on. See what held this process up.",
             )
         if held.expires_at - self._database.now() < self._ttl / 2:
             self._extend(conn)
 
     def _extend(self, conn: Connection) -> None:
         assert self._epoch is not None, "renew() without take()"
-        _put(conn, self._epoch, self._holder, self._database.now() + self._ttl)
+        self._expires_at = self._database.now() + self._ttl
+        _put(conn, self._epoch, self._holder, self._expires_at)
 
 
 def _may_be_taken(held: Held, by: Holder, now: datetime) -> bool:

@@ -84,6 +84,33 @@ def test_writing_renews_the_lease(open_as: Callable[[Holder], Store], clock: Clo
     assert two.lease.take() is not None
 
 
+def test_a_holder_that_only_waits_keeps_the_lease(open_as: Callable[[Holder], Store], clock: Clock) -> None:
+    one, two = open_as(ELSEWHERE), open_as(ELSEWHERE_TOO)
+    one.lease.keep()  # not ours yet: nothing happens
+    one.lease.take()
+    for _ in range(4):
+        clock.forward(seconds=15)
+        one.lease.keep()
+        clock.forward(seconds=15)
+        one.lease.keep()
+
+    assert two.lease.take() is not None
+
+
+def test_who_takes_over_is_told_from_whom(open_as: Callable[[Holder], Store], clock: Clock) -> None:
+    one, two = open_as(ELSEWHERE), open_as(ELSEWHERE_TOO)
+    one.lease.take()
+    assert one.lease.taken_from is None
+    clock.forward(minutes=5)
+    two.lease.take()
+
+    assert two.lease.taken_from is not None
+    assert two.lease.taken_from.holder == ELSEWHERE
+    two.lease.release()
+    two.lease.take()
+    assert two.lease.taken_from is None
+
+
 def test_an_expired_lease_nobody_took_is_still_ours(open_as: Callable[[Holder], Store], clock: Clock) -> None:
     one = open_as(ELSEWHERE)
     one.lease.take()
@@ -169,15 +196,16 @@ class Crmsync:
 
 
 @pytest.fixture
-def start(store_url: str) -> Iterator[Callable[[float], Crmsync]]:
+def start(store_url: str) -> Iterator[Callable[..., Crmsync]]:
     with ExitStack() as running:
 
-        def run(ttl_s: float) -> Crmsync:
+        def run(ttl_s: float, silence_s: float = 60.0) -> Crmsync:
             command = [
                 sys.executable,
                 str(Path(__file__).with_name("lease_process.py")),
                 store_url,
                 str(ttl_s),
+                str(silence_s),
             ]
             process = subprocess.Popen(
                 command,
@@ -193,7 +221,7 @@ def start(store_url: str) -> Iterator[Callable[[float], Crmsync]]:
         yield run
 
 
-def test_g11_two_processes_cannot_both_hold_the_lease(start: Callable[[float], Crmsync]) -> None:
+def test_g11_two_processes_cannot_both_hold_the_lease(start: Callable[..., Crmsync]) -> None:
     one, two = start(60), start(60)
 
     assert one("take") == "taken"
@@ -202,7 +230,7 @@ def test_g11_two_processes_cannot_both_hold_the_lease(start: Callable[[float], C
     assert two("take") == "taken"
 
 
-def test_g11_the_lease_of_a_dead_process_is_taken_over_at_once(start: Callable[[float], Crmsync]) -> None:
+def test_g11_the_lease_of_a_dead_process_is_taken_over_at_once(start: Callable[..., Crmsync]) -> None:
     one, two = start(3_600), start(3_600)
     one("take")
     one.process.send_signal(signal.SIGKILL)
@@ -211,7 +239,7 @@ def test_g11_the_lease_of_a_dead_process_is_taken_over_at_once(start: Callable[[
     assert two("take") == "taken"
 
 
-def test_g11_a_process_killed_but_not_yet_buried_is_dead(start: Callable[[float], Crmsync]) -> None:
+def test_g11_a_process_killed_but_not_yet_buried_is_dead(start: Callable[..., Crmsync]) -> None:
     one, two = start(3_600), start(3_600)
     one("take")
     one.process.send_signal(signal.SIGKILL)
@@ -221,7 +249,7 @@ def test_g11_a_process_killed_but_not_yet_buried_is_dead(start: Callable[[float]
 
 
 def test_g11_a_paused_process_that_wakes_up_is_fenced_off(
-    start: Callable[[float], Crmsync], store_url: str
+    start: Callable[..., Crmsync], store_url: str
 ) -> None:
     one, two = start(0.05), start(60)
     assert one("take") == "taken"
@@ -237,8 +265,45 @@ def test_g11_a_paused_process_that_wakes_up_is_fenced_off(
     assert two("append") == "appended 2"
 
 
+def stopped_inside(one: Crmsync) -> Crmsync:
+    """Let it take the lease and stop in the middle of a transaction."""
+    assert one("take") == "taken"
+    one.say("stop-inside")
+    os.waitid(os.P_PID, one.process.pid, os.WSTOPPED | os.WNOWAIT)
+    return one
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_g11_sqlites_lock_stays_with_a_process_that_stopped_inside_and_the_error_names_it(
+    start: Callable[..., Crmsync],
+) -> None:
+    one, two = stopped_inside(start(0.05)), start(60)
+    said = two("take")
+    one.process.send_signal(signal.SIGCONT)
+
+    assert "is locked" in said
+    assert f"The right to write is with process {one.process.pid} on" in said
+    assert one.hear() == "went on"
+    assert two("take") == "taken"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_g11_postgresql_ends_the_transaction_of_a_process_that_stopped_inside(
+    start: Callable[..., Crmsync],
+) -> None:
+    one, two = stopped_inside(start(0.05, 1.0)), start(60)
+    while (said := two("take")) != "taken":
+        assert "is locked" in said or "held by" in said
+    one.process.send_signal(signal.SIGCONT)
+
+    assert "had stood still in the middle of it" in one.hear()
+    assert one("append") == "lost"
+    assert two("append") == "appended 1"
+
+
 def test_g3_killed_in_the_middle_of_appending_the_chain_holds(
-    start: Callable[[float], Crmsync], store_url: str
+    start: Callable[..., Crmsync], store_url: str
 ) -> None:
     one, two = start(3_600), start(3_600)
     one("take")

@@ -1,14 +1,19 @@
 """The composition root: what it makes, when, and what it refuses."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
 from crmsync.app import App
 from crmsync.errors import StoreError, Unavailable
 from crmsync.sandbox import Sandbox
 from crmsync.settings import load
+from crmsync.store import open_store
+from crmsync.store.lease import Holder
+from tests.inprocess import FakeTime
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
 
@@ -70,3 +75,17 @@ def test_the_id_of_our_own_app_is_kept_also_when_the_cycle_fails_after_its_first
     with pytest.raises(Unavailable):
         fail()
     assert app.store.meta.app_id == "8111608"
+
+
+def test_g11_many_short_waits_for_the_portal_do_not_cost_the_lease(app: App) -> None:
+    time, settings = FakeTime(), app.settings
+    elsewhere = Holder("another-host/boot/ns", 4711, "1")
+    other = open_store(settings.store.url.get_secret_value(), portal=None, now=time.wall, holder=elsewhere)
+    waiting = App(settings, now=time.wall, monotonic=time.monotonic, sleep=time.sleep)
+    with waiting, closing(other), waiting.engine():
+        refused = {"kind": "burst", "path": "/account-info/*", "count": 12}  # ten seconds each
+        requests.post(f"{settings.portal.base_url}/_sandbox/faults", json=refused, timeout=10)
+        waiting.gateway.schema.account()
+
+        assert time.slept >= 120
+        assert other.lease.take() is not None
