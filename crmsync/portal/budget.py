@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from math import ceil, floor
+from math import floor
 from threading import Lock
 
 from crmsync.errors import RateLimited
 from crmsync.portal.clock import PortalClock
 from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.paths import Limit
+from crmsync.portal.sharing import Sharers
 from crmsync.portal.traffic import Traffic
 
 UNKNOWN_BURST = 100
@@ -20,12 +21,12 @@ _PROFESSIONAL_BURST = 190
 _ASSOCIATIONS = {True: 150, False: 100}  # Professional and up, or not: portal facts, section 1.2
 _SLACK_S = 0.02  # clocks here and there tick in different milliseconds
 _POLL_S = 0.02  # when every place is taken by a request under way, nobody knows when the next one is free
-_SHARERS_MARGIN = 0.05
-_SHARERS_NOISE = 0.03
 _SEARCH_STEP = 0.25
 _SLOWER = 0.7
-_SLOWEST_PER_S = 0.1
+_SLOWEST_PER_S = 1.0  # at random moments the limit is used up however slowly we search: slower helps nobody
 _CALM_SEARCHES = (50, 400)  # so many without a refusal before searching faster: at first, and at most
+_CALM_S = 120.0  # or so long
+_LONGEST_PAUSE_S = 8.0
 
 
 class Window:
@@ -82,22 +83,33 @@ class Pace:
 
     def __init__(self, planned_per_s: int) -> None:
         self._planned = float(planned_per_s)
+        self._slowest = min(_SLOWEST_PER_S, self._planned)
         self._per_s = self._planned
         self._calm = 0
+        self._calm_since = 0.0
         self._calm_wanted = _CALM_SEARCHES[0]
+        self._in_a_row = 0
 
-    def refused(self) -> None:
+    @property
+    def pause_s(self) -> float:
+        """How long to wait at least after a refusal: twice as long for each one more in a row."""
+        return min(_LONGEST_PAUSE_S, 2.0 ** (self._in_a_row - 1))
+
+    def refused(self, now: float) -> None:
         """Slow down, and be twice as slow to try more: what was refused now will be refused again."""
-        self._per_s = max(_SLOWEST_PER_S, self._per_s * _SLOWER)
-        self._calm, self._calm_wanted = 0, min(_CALM_SEARCHES[1], self._calm_wanted * 2)
+        self._per_s = max(self._slowest, self._per_s * _SLOWER)
+        self._calm, self._calm_since = 0, now
+        self._calm_wanted = min(_CALM_SEARCHES[1], self._calm_wanted * 2)
+        self._in_a_row += 1
 
-    def went_well(self) -> None:
+    def went_well(self, now: float) -> None:
         self._calm += 1
-        if self._calm >= self._calm_wanted and self._per_s < self._planned:
-            self._per_s = min(self._planned, self._per_s + _SEARCH_STEP)
-            self._calm = 0
+        self._in_a_row = 0
         if self._per_s >= self._planned:
             self._calm_wanted = _CALM_SEARCHES[0]
+        elif self._calm >= self._calm_wanted or now - self._calm_since >= _CALM_S:
+            self._per_s = min(self._planned, self._per_s + _SEARCH_STEP)
+            self._calm, self._calm_since = 0, now
 
     def shape(self, window: Window) -> None:
         """Alone: a second's searches together. Among others: one at a time, evenly."""
@@ -142,8 +154,7 @@ class Budget:
         }
         if config.burst_per_10s is not None:
             self._windows[Limit.ASSOCIATIONS].limit = max(_ASSOCIATIONS[False], config.burst_per_10s)
-        self._sharers = 0
-        self._sharers_until = 0.0
+        self._sharers = Sharers()
         self._reserve = config.daily_reserve
         self._day = Day()
 
@@ -179,17 +190,18 @@ class Budget:
     def went_well(self, limit: Limit) -> None:
         if limit is Limit.SEARCH:
             with self._lock:
-                self._pace.went_well()
+                self._pace.went_well(self._time.monotonic())
                 self._pace.shape(self._windows[limit])
 
     def refused(self, limit: Limit, wait_s: float) -> None:
         """A 429 was answered: nobody sends on this limit for a while."""
         with self._lock:
-            window = self._windows[limit]
-            window.pause(self._time.monotonic() + wait_s)
+            window, now = self._windows[limit], self._time.monotonic()
             if limit is Limit.SEARCH:
-                self._pace.refused()
+                self._pace.refused(now)
                 self._pace.shape(window)
+                wait_s = max(wait_s, self._pace.pause_s)
+            window.pause(now + wait_s)
 
     def day_is_over(self) -> None:
         """HubSpot said DAILY: nothing more goes before midnight in the portal's time zone."""
@@ -224,21 +236,20 @@ class Budget:
         )
 
     def _wait_s(self, limit: Limit) -> float:
-        window = self._windows[limit]
-        now = self._time.monotonic()
-        return window.wait_s(now, self._capacity(now) if window is self._burst else window.limit)
-
-    def _capacity(self, now: float) -> int:
-        if now >= self._sharers_until:
-            return self._burst.limit
-        return self._burst.limit - self._sharers - ceil(self._burst.limit * _SHARERS_MARGIN)
+        window, now = self._windows[limit], self._time.monotonic()
+        if window is not self._burst:
+            return window.wait_s(now, window.limit)
+        left = self._sharers.left(now, window.limit, window.span_s)
+        return max(window.wait_s(now, left), self._sharers.wait_s(now))
 
     def _take(self, limit: Limit) -> Ticket:
-        window = self._windows[limit]
+        window, now = self._windows[limit], self._time.monotonic()
         before = window.under_way
         window.take()
         self._day.sent()
-        return Ticket(limit, window.taken, window.used(self._time.monotonic()), before)
+        if window is self._burst:
+            self._sharers.take(now, self._sharers.left(now, window.limit, window.span_s), window.span_s)
+        return Ticket(limit, window.taken, window.used(now), before)
 
     def _learn_burst(self, headers: Mapping[str, str], ticket: Ticket, now: float) -> None:
         most = _number(headers, "X-HubSpot-RateLimit-Max")
@@ -262,12 +273,8 @@ class Budget:
         most they may use is what we make room for.
         """
         sent_since = self._burst.taken - ticket.serial
-        least = counted - ticket.ours - sent_since
-        if least > max(2, most * _SHARERS_NOISE):
-            self._sharers = min(most, counted - ticket.ours + ticket.under_way)
-            self._sharers_until = now + self._burst.span_s
-        elif now < self._sharers_until:
-            self._sharers = max(0, least + ticket.under_way)
+        beyond = counted - ticket.ours
+        self._sharers.note(now, beyond - sent_since, beyond + ticket.under_way, most)
 
 
 class Day:

@@ -10,7 +10,7 @@ by app, and searches, which all apps of an account share. Its shapes:
 
 - alone: there is none.
 - steady: 9.5 requests a second, half of 190 in 10 s, and 2.5 searches a second, half of 5.
-- bursts: 95 requests at once every 10 s, and 5 searches at once every 2 s.
+- bursts: 95 requests at once every 10 s, and 3 searches at once every second.
 - arrives: steady, from a third of a minute after the first page on.
 - visits: in bursts, for half a minute of every minute.
 
@@ -69,9 +69,9 @@ def always(_: float) -> bool:
 SHAPES = {
     "alone": Shape(0, 1.0, 0, 1.0, always),
     "steady": Shape(1, 1 / 9.5, 1, 0.4, always),
-    "bursts": Shape(95, 10.0, 5, 2.0, always),
+    "bursts": Shape(95, 10.0, 3, 1.0, always),
     "arrives": Shape(1, 1 / 9.5, 1, 0.4, lambda at_s: at_s > 20),
-    "visits": Shape(95, 10.0, 5, 2.0, lambda at_s: at_s % 60 < 30),
+    "visits": Shape(95, 10.0, 3, 1.0, lambda at_s: at_s % 60 < 30),
 }
 
 
@@ -187,15 +187,16 @@ class Sent:
         return [one for one in self.ours() if one["path"].endswith("/search")]
 
     def budget_share(self) -> float:
-        """Compare with the most that fits, a window's worth at once and again whenever one has passed, less theirs."""
-        pages = [one for one in self.ours() if one["method"] == "GET" and "/objects/" in one["path"]]
+        """Compare with the most that fits beside theirs: a window's worth at once, again whenever one has passed."""
+        pages = [at_s(one) for one in self.ours() if one["method"] == "GET" and "/objects/" in one["path"]]
         if not pages:
             return 0.0
-        first, last = pages[0]["n"], pages[-1]["n"]
-        during = [one for one in self.log if first <= one["n"] <= last and counts_on_the_burst(one)]
-        ours = sum(not one["path"].startswith(ITS_READ) for one in during)
-        lasted_s = at_s(pages[-1]) - at_s(pages[0])
-        return ours / (BURST * (1 + floor(lasted_s / WINDOW_S)) - (len(during) - ours))
+        first, last = pages[0], pages[-1]
+        ours = sum(first <= at_s(one) <= last for one in self.ours() if counts_on_the_burst(one))
+        theirs = sum(
+            first - WINDOW_S < at_s(one) <= last for one in self.theirs() if counts_on_the_burst(one)
+        )
+        return ours / (BURST * (1 + floor((last - first) / WINDOW_S)) - theirs)
 
 
 def counts_on_the_burst(one: Mapping[str, Any]) -> bool:
@@ -216,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shapes", default=",".join(SHAPES), help="of the other program")
     parser.add_argument("--contacts", type=int, default=10_000, help="with five engagements each")
-    parser.add_argument("--stamped", type=int, default=6_000, help="by the bulk job, of each of six kinds")
+    parser.add_argument("--stamped", type=int, default=6_000, help="by the bulk job, of six kinds each")
     parser.add_argument("--latency-ms", type=float, default=200.0)
     asked = parser.parse_args()
     print(
@@ -235,9 +236,10 @@ def measure(name: str, asked: argparse.Namespace) -> None:
         run(beside, env, "setup")
         stack.enter_context(Neighbour(SHAPES[name], beside.url, beside.token).beside())
         tell(name, "first pull", *run(beside, env, "sync"))
-        for kind in STAMPED:
-            beside.do("edits/stamp", count=asked.stamped, kind=kind)
-        tell(name, "after a bulk job", *run(beside, env, "sync"))
+        if asked.stamped:
+            for kind in STAMPED:
+                beside.do("edits/stamp", count=asked.stamped, kind=kind)
+            tell(name, "after a bulk job", *run(beside, env, "sync"))
 
 
 def environment(beside: Portal, folder: Path) -> dict[str, str]:

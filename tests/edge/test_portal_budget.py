@@ -2,8 +2,9 @@
 
 import heapq
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.gateway import Gateway
 from crmsync.portal.paths import Limit
 from crmsync.portal.traffic import Traffic
+from crmsync.sandbox.gate.limits import Window
 from tests.inprocess import START, FakeTime, a_portal, connected
 
 
@@ -234,6 +236,53 @@ def test_g8_a_day_that_other_apps_spent_is_told_and_over_at_midnight() -> None:
     gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
 
 
+def searches_until(end_s: float, budget: Budget, time: FakeTime, *, refused: bool = False) -> int:
+    """Search until then; return how often."""
+    searches = 0
+    while time.elapsed < end_s:
+        send(budget, time, Limit.SEARCH, latency_s=0.02)
+        searches += 1
+        if refused:
+            budget.refused(Limit.SEARCH, 1.0)
+        else:
+            budget.went_well(Limit.SEARCH)
+    return searches
+
+
+def test_where_another_app_uses_up_all_searches_we_try_less_and_less_often() -> None:
+    time = FakeTime()
+
+    assert searches_until(60.0, a_budget(time), time, refused=True) < 12
+
+
+def test_an_app_that_used_up_all_searches_for_a_minute_slows_us_for_some_minutes_only() -> None:
+    time = FakeTime()
+    budget = a_budget(time)
+    searches_until(60.0, budget, time, refused=True)
+
+    assert searches_until(120.0, budget, time) > 40
+    searches_until(1_800.0, budget, time)
+    assert searches_until(1_860.0, budget, time) > 180
+
+
+def test_searching_goes_on_where_others_search_so_irregularly_that_some_refusals_cannot_be_helped() -> None:
+    rng = random.Random(3)
+    time = Shared(per_s=2.5)
+    portal = a_portal(time)
+
+    def take(at_ms: int) -> None:
+        portal.limits.search.eat(at_ms, 1)
+        time.every_s = rng.expovariate(2.5)
+
+    time.takes = take
+    gateway = connected(portal, time, latency_s=0.02)
+    since, until = START - timedelta(days=1), START
+    for _ in range(500):
+        list(gateway.changed(Kind.NOTE, since, until))
+
+    assert 500 / time.elapsed > 0.7
+
+
 # --- many threads at once ----------------------------------------------------------------------------------------
 
 
@@ -291,3 +340,93 @@ def test_g8_with_200_ms_of_latency_nine_tenths_of_the_budget_are_used() -> None:
         crowd.send()
 
     assert 3_800 / (crowd.elapsed / 10) >= 0.9 * 190
+
+
+def evenly(at_s: float = 0.0) -> Iterator[float]:
+    return (at_s + n / 9.5 for n in count())
+
+
+def in_bursts(there: Callable[[float], bool] = lambda _: True) -> Iterator[float]:
+    return (start + 0.6 * n / 95 for start in count(0.0, 10.0) if there(start) for n in range(95))
+
+
+class Neighbours(Crowd):
+    """
+    The same crowd against the server's own window, which another program with our token takes places of.
+
+    Attributes:
+        others_at: when the other one sends.
+        refused: how many of ours were.
+        taken: how many places the other one got.
+    """
+
+    def __init__(self, others_at: Iterator[float], seed: int = 1, latency_s: float = 0.2) -> None:
+        super().__init__(seed, latency_s)
+        self.window = Window(limit=190, span_ms=10_000)
+        self.others_at = others_at
+        self.refused = self.taken = 0
+        self.to_come: list[tuple[float, int, Callable[[], None]]] = []
+        self.serials = count()
+        self._other_comes()
+
+    def send(self) -> None:
+        ticket = self.budget.acquire(Limit.BURST)
+        takes = self.rng.uniform(0.7, 1.3) * self.latency_s
+        self.under_way.append((self.elapsed + takes, ticket.serial, ticket))
+        self._at(self.elapsed + takes * self.rng.random() / 2, lambda: self._count(ticket, takes / 2))
+
+    def pass_by(self, seconds: float) -> None:
+        until = self.elapsed + seconds
+        while self.to_come and self.to_come[0][0] <= until:
+            at, _, happens = heapq.heappop(self.to_come)
+            FakeTime.pass_by(self, max(0.0, at - self.elapsed))
+            happens()
+        FakeTime.pass_by(self, max(0.0, until - self.elapsed))
+
+    def _at(self, at: float, happens: Callable[[], None]) -> None:
+        heapq.heappush(self.to_come, (at, next(self.serials), happens))
+
+    def _other_comes(self) -> None:
+        self.taken += self.window.take(self._now_ms())
+        self._at(next(self.others_at), self._other_comes)
+
+    def _count(self, ticket: Ticket, answer_takes: float) -> None:
+        is_taken = self.window.take(self._now_ms())
+        said = headers(Max=190, Remaining=self.window.remaining(self._now_ms()))
+        self._at(self.elapsed + answer_takes, lambda: self._answer(ticket, said, is_taken=is_taken))
+
+    def _answer(self, ticket: Ticket, said: Mapping[str, str], *, is_taken: bool) -> None:
+        self.under_way = [one for one in self.under_way if one[2] is not ticket]
+        self.budget.answered(ticket, said)
+        if not is_taken:
+            self.refused += 1
+            self.budget.refused(Limit.BURST, 10.0)
+
+    def _now_ms(self) -> int:
+        return int(self.wall().timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("others_at", "share"),
+    [
+        pytest.param(evenly, 0.85, id="evenly"),
+        pytest.param(in_bursts, 0.85, id="in bursts"),
+        pytest.param(lambda: evenly(at_s=100), 0.85, id="evenly, from some moment on"),
+        pytest.param(lambda: in_bursts(lambda at_s: at_s % 60 < 30), 0.75, id="in bursts, now and then"),
+    ],
+)
+def test_g8_beside_a_program_that_uses_half_of_our_burst_almost_nothing_is_refused_and_the_rest_is_used(
+    others_at: Callable[[], Iterator[float]], share: float
+) -> None:
+    crowd = Neighbours(others_at())
+    crowd.pass_by(10.0)  # it was there before us
+    before = crowd.taken
+    sent = 0
+    while crowd.elapsed < 250:
+        while len(crowd.under_way) >= 16:
+            crowd.pass_by(crowd.to_come[0][0] - crowd.elapsed)
+        crowd.send()
+        sent += 1
+
+    assert crowd.refused < sent / 100
+    assert sent - crowd.refused >= share * (190 * 24 - (crowd.taken - before))
