@@ -20,7 +20,9 @@ class Sharers:
     """
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()  # ever fewer: the first is the most of those still believed
+        self._seen: deque[tuple[float, int]] = (
+            deque()
+        )  # ever fewer: the first is the most of those still believed
         self._next_at = 0.0
 
     def note(self, now: float, least: int, most: int, limit: int) -> None:
