@@ -56,7 +56,7 @@ class Sessions:
         return hmac.digest(self.key.encode(), session.encode("utf-8", "replace"), "sha256").hex()
 
     def is_form_token(self, session: str, given: str) -> bool:
-        return bool(session) and same(given, self.form_token(session))
+        return same(given, self.form_token(session))
 
 
 @dataclass(slots=True)

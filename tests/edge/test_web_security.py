@@ -1,5 +1,6 @@
 """The pages under attack: over real HTTP, judged by what was answered and by what was done."""
 
+import hmac
 import re
 import socket
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import structlog
 
 from crmsync.errors import CrmsyncError, LeaseLost, OperatorError, StoreError, Unauthorized
 from crmsync.store.audit.filtering import AuditFilter
-from crmsync.web.sessions import Throttle
+from crmsync.web.protection import same
+from crmsync.web.sessions import Sessions, Throttle
 from crmsync.web.store_desk import Actions, Daemon
 from tests.edge.web_desk import EMAIL, MARKUP, PLAN, REVERT, RUN, Visit, visit
 
@@ -21,6 +23,14 @@ PAGES = (
     "/", "/contacts", "/contacts/101", "/contacts/102", "/plans", f"/plans/{PLAN}", f"/plans/{REVERT}", "/runs",
     f"/runs/{RUN}", "/audit", "/audit/1", "/audit/2", "/audit/5", "/audit/verify", "/definition", "/nowhere",
 )  # fmt: skip
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
 CHANGES = (f"/plans/{PLAN}/approve", f"/plans/{PLAN}/reject", f"/runs/{RUN}/revert")
 
 
@@ -84,6 +94,16 @@ def test_elsewhere_nothing_is_shown_before_signing_in(there: Visit, path: str) -
     assert answer.content == b""
 
 
+@pytest.mark.parametrize("path", ["/contacts/101", "/audit", "/audit/verify"])
+def test_elsewhere_a_part_of_a_page_is_not_given_to_a_script_before_signing_in(
+    there: Visit, path: str
+) -> None:
+    answer = there.http.get(path, headers={"hx-request": "true"})
+
+    assert answer.status_code == 401
+    assert EMAIL not in answer.text
+
+
 @pytest.mark.parametrize("path", CHANGES)
 def test_elsewhere_nothing_is_changed_before_signing_in(there: Visit, path: str) -> None:
     answer = there.submit(path, who="Eve", form_token=there.form_token("/login"))
@@ -122,6 +142,31 @@ def test_who_signs_in_over_a_network_in_the_clear_is_warned(there: Visit, host: 
 def test_a_wrong_token_opens_nothing(there: Visit) -> None:
     assert sign_in(there, TOKEN[:-1]).status_code == 403
     assert there.http.get("/").status_code == 303
+
+
+def test_secrets_are_compared_in_a_time_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    compare = hmac.compare_digest
+
+    def watched(given: bytes, expected: bytes) -> bool:
+        compared.extend((len(given), len(expected)))
+        return compare(given, expected)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+
+    assert same(TOKEN, TOKEN)
+    assert not same("x", TOKEN)
+    assert compared == [32] * 4  # digests: not even the lengths differ
+
+
+@pytest.mark.parametrize("name", ["next", "to", "return_to", "url"])
+def test_signing_in_leads_to_the_overview_whatever_is_asked(there: Visit, name: str) -> None:
+    """Otherwise a link to our own sign-in could lead elsewhere."""
+    form, elsewhere = there.form_token("/login"), "https://evil.example/"
+
+    answer = there.submit(f"/login?{name}={elsewhere}", token=TOKEN, form_token=form, **{name: elsewhere})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 def test_guessing_is_throttled_also_for_the_right_token(there: Visit) -> None:
@@ -228,6 +273,14 @@ def test_a_change_without_the_token_of_its_form_is_refused(here: Visit, token: s
 
     assert here.submit(CHANGES[0], who="Eve", form_token=token).status_code == 403
     assert here.decisions.made == []
+
+
+def test_a_form_token_cannot_be_made_without_the_key_of_this_server(here: Visit) -> None:
+    session = "s" * 43
+    ours, others = (Sessions(key, here.clock, lambda: session) for key in ("k1", "k2"))
+
+    assert ours.is_form_token(session, ours.form_token(session))
+    assert not ours.is_form_token(session, others.form_token(session))
 
 
 def test_the_form_token_of_another_session_is_refused(here: Visit) -> None:
@@ -415,12 +468,32 @@ def test_markup_is_shown_for_what_it_is(here: Visit) -> None:
 def test_every_answer_carries_the_strict_policy(here: Visit, path: str) -> None:
     answer = here.http.get(path)
 
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert "frame-ancestors 'none'" in policy
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert sorted(policy) == [
+        "base-uri 'none'",
+        "connect-src 'self'",
+        "default-src 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "img-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+    ]
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert "server" not in answer.headers
+
+
+def test_a_picture_may_hold_its_own_style_and_nothing_else(here: Visit) -> None:
+    policy = here.http.get("/funnel.svg").headers["content-security-policy"]
+
+    assert re.fullmatch(
+        r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]{44}'; frame-ancestors 'none'", policy
+    )
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/login", "/healthz", "/metrics", "/audit/export.jsonl"])
+def test_nobody_keeps_a_copy_of_what_is_shown(here: Visit, path: str) -> None:
+    assert here.http.get(path).headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", PAGES)
