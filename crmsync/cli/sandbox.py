@@ -12,6 +12,14 @@ import orjson
 MANY = 5_000
 
 
+def _known_time_zone(_: click.Context, __: click.Parameter, name: str) -> str:
+    from crmsync.sandbox.gate.limits import is_time_zone
+
+    if not is_time_zone(name):
+        raise click.BadParameter(f"{name!r} is not a time zone; write for example Europe/Brussels")
+    return name
+
+
 @click.command(short_help="Run a HubSpot portal on this machine, to try things on.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8_322, show_default=True, help="0 takes any free port."
@@ -55,6 +63,7 @@ MANY = 5_000
     "--api-timezone",
     default="Europe/Brussels",
     show_default=True,
+    callback=_known_time_zone,
     help="The account's; its midnight resets the daily limit.",
 )
 @click.option("--token", help="The access token to accept; one is made up by default.")
@@ -80,13 +89,7 @@ def sandbox(
     are under /_sandbox at the same address, see docs/sandbox.md. It forgets everything when it stops.
     """
     from crmsync.sandbox import Lag, Sandbox
-    from crmsync.sandbox.gate.limits import is_time_zone
 
-    if not is_time_zone(api_timezone):
-        raise click.BadParameter(
-            f"{api_timezone!r} is not a time zone; write for example Europe/Brussels",
-            param_hint="--api-timezone",
-        )
     if contacts > MANY and sys.stderr.isatty():
         click.echo(f"Making a company of {contacts} contacts ...", err=True)
     try:
@@ -100,12 +103,18 @@ def sandbox(
             f"port {port} cannot be used ({os.strerror(error.errno or 0)}); --port 0 takes any free one.",
             param_hint="--port",
         ) from None
-    stopping = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: stopping.set())
+    stopping = _stopping()
     with portal:
         _announce(portal.url, portal.token, contacts, as_json=as_json)
         stopping.wait()
+
+
+def _stopping() -> threading.Event:
+    """Return what Ctrl-C and SIGTERM set from now on."""
+    stopping = threading.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: stopping.set())
+    return stopping
 
 
 def _announce(url: str, token: str, contacts: int, *, as_json: bool) -> None:

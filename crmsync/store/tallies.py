@@ -1,9 +1,9 @@
 """New entries -> counts by hour, run and definition, kept beside the trail so that no page counts a million rows."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,53 +14,53 @@ from crmsync.store import tables as t
 from crmsync.store.database import Database
 
 _HOUR = 13  # characters of an instant up to its hour
+_SORT = ("kind", "cause", "property", "before", "after")
+_Sort: TypeAlias = tuple[str, str, str, str, str]
 
 
 def tally(database: Database, conn: Connection, rows: Sequence[t.Row]) -> None:
     """Count one append; all its rows have the same instant."""
-    hour = rows[0]["at"][:_HOUR]
-    kinds = Counter(_key(row) for row in rows)
-    runs = Counter((row["run"], row["kind"]) for row in rows if row["run"] is not None)
-    spans = {row["definition"]: row["seq"] for row in rows if row["definition"] is not None}
-    names = ("kind", "cause", "property", "before", "after")
-    _add(
-        database,
-        conn,
-        t.audit_tallies,
-        [
-            {"hour": hour, **dict(zip(names, key, strict=True)), "count": n}
-            for key, n in sorted(kinds.items())
-        ],
-    )
-    totals: Counter[tuple[str, str, str]] = Counter()
-    for (kind, cause, name, _, _), n in kinds.items():
-        totals[kind, cause, name] += n
-    _add(
-        database,
-        conn,
-        t.audit_totals,
-        [dict(zip(names[:3], key, strict=True)) | {"count": n} for key, n in sorted(totals.items())],
-    )
+    sorts = Counter(_sort(row) for row in rows)
+    _add(database, conn, t.audit_tallies, _of_an_hour(rows[0]["at"][:_HOUR], sorts))
+    _add(database, conn, t.audit_totals, _in_all(sorts))
+    _add(database, conn, t.run_tallies, _of_runs(rows))
+    database.upsert(conn, t.definition_spans, _spans(rows), keep=("first_seq",))
+
+
+def _of_an_hour(hour: str, sorts: Mapping[_Sort, int]) -> list[dict[str, Any]]:
+    return [
+        {"hour": hour, **dict(zip(_SORT, sort, strict=True)), "count": n} for sort, n in sorted(sorts.items())
+    ]
+
+
+def _in_all(sorts: Mapping[_Sort, int]) -> list[dict[str, Any]]:
+    totals: Counter[tuple[str, ...]] = Counter()
+    for sort, n in sorts.items():
+        totals[sort[:3]] += n
+    return [
+        dict(zip(_SORT[:3], kind_cause_property, strict=True)) | {"count": n}
+        for kind_cause_property, n in sorted(totals.items())
+    ]
+
+
+def _of_runs(rows: Sequence[t.Row]) -> list[dict[str, Any]]:
+    counts = Counter((row["run"], row["kind"]) for row in rows if row["run"] is not None)
     last = {(row["run"], row["kind"]): row["seq"] for row in rows}
-    _add(
-        database,
-        conn,
-        t.run_tallies,
-        [
-            {"run": run, "kind": kind, "count": n, "last_seq": last[run, kind]}
-            for (run, kind), n in sorted(runs.items())
-        ],
-    )
-    first = rows[0]["seq"]
-    database.upsert(
-        conn,
-        t.definition_spans,
-        [{"definition": text, "first_seq": first, "last_seq": last} for text, last in sorted(spans.items())],
-        keep=("first_seq",),
-    )
+    return [
+        {"run": run, "kind": kind, "count": n, "last_seq": last[run, kind]}
+        for (run, kind), n in sorted(counts.items())
+    ]
 
 
-def _key(row: t.Row) -> tuple[str, str, str, str, str]:
+def _spans(rows: Sequence[t.Row]) -> list[dict[str, Any]]:
+    first, last = rows[0]["seq"], {row["definition"]: row["seq"] for row in rows}
+    return [
+        {"definition": text, "first_seq": first, "last_seq": seq}
+        for text, seq in sorted((text, seq) for text, seq in last.items() if text is not None)
+    ]
+
+
+def _sort(row: t.Row) -> _Sort:
     is_stage = row["property"] == STAGE
     return (
         row["kind"],
