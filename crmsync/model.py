@@ -358,7 +358,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The numbers of a plan that the guard judges and a person reads."""
+    """
+    The numbers of a plan that the guard judges and a person reads.
+
+    Attributes:
+        withheld: why stage changes are held -> how many: a word of cycle/reconcile.py, or the evaluation's code.
+    """
 
     contacts: int = 0
     evaluated: int = 0
@@ -368,6 +373,7 @@ class Tally:
     held: int = 0
     stages: Mapping[str, int] = field(default_factory=dict)  # "lead>marketingqualifiedlead" -> how many
     causes: Mapping[str, int] = field(default_factory=dict)
+    withheld: Mapping[str, int] = field(default_factory=dict)
 
 
 class PlanStatus(StrEnum):

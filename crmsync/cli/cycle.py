@@ -3,6 +3,7 @@
 import sys
 from dataclasses import asdict
 from itertools import chain
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ import click
 from crmsync.app import App
 from crmsync.cli import plan_render, render
 from crmsync.cli.asking import this_user
-from crmsync.cli.output import console, json_option, print_json, table
+from crmsync.cli.output import console, json_option, plain, print_json, table
 from crmsync.cli.progress import watched
 from crmsync.cli.session import Call, session
 from crmsync.cli.stopping import stoppable
@@ -56,6 +57,8 @@ def plan(call: Call, *, as_json: bool) -> None:
             render.print_summary(console(), summary, app.gateway.traffic().requests)
             if summary.plan:
                 plan_render.print_plan(console(), slices)
+                render.print_guard(console(), summary.plan)
+                render.print_next(console(), summary.plan)
     sys.exit(_status(summary))
 
 
@@ -123,14 +126,19 @@ def _decide(call: Call, plan_id: str, status: PlanStatus, who: str, *, as_json: 
         print_json({"plan": decided.id, "status": decided.status.value, "who": who})
     else:
         click.echo(f"{decided.id} is {decided.status.value}.")
+        render.print_next(console(), decided)
 
 
 def _report(app: App, summary: "Summary", *, as_json: bool) -> None:
     if as_json:
         print_json(render.summary_document(summary, app.gateway.traffic().requests))
-    else:
-        render.print_summary(console(), summary, app.gateway.traffic().requests)
-        plan_render.print_not_applied(console(), _not_applied(app, summary))
+        return
+    out = console()
+    render.print_summary(out, summary, app.gateway.traffic().requests)
+    plan_render.print_not_applied(out, _not_applied(app, summary))
+    if summary.plan and summary.status == PlanStatus.PARKED:
+        render.print_guard(out, summary.plan)
+        render.print_next(out, summary.plan)
 
 
 def _not_applied(app: App, summary: "Summary") -> list[Entry]:
@@ -163,11 +171,14 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
         return
     out = console()
     out.print(f"[bold]{found.id}[/] {found.status}, as of {found.as_of:%Y-%m-%d %H:%M} UTC, run {found.run}")
-    render.print_parked(out, found)
+    if found.tally.withheld:
+        out.print(plain(fill(f"held: {render.held(found.tally)}", 80)))
     plan_render.print_plan(out, app.store.plans.changes(plan_id))
     plan_render.print_conflicts(out, conflicts, found.run)
     if found.is_revert:
         plan_render.print_remains(out)
+    render.print_guard(out, found)
+    render.print_next(out, found)
 
 
 def _conflicts(app: App, plan: Plan) -> tuple["Conflict", ...]:

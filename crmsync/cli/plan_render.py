@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from crmsync.cli.output import many, plain, table
+from crmsync.insight import words
 from crmsync.insight.plan_view import Affected, Group, Move, PlanView, plan_view
 from crmsync.model import Change, Entry, Own, RunId
 
@@ -28,6 +29,7 @@ def print_plan(out: Console, slices: Iterable[Sequence[Change]]) -> None:
     out.print()
     rows = [_row(one) for one in view.affected]
     out.print(table(_title(view), ("contact", "stage", "fit", "engagement", "why"), rows))
+    out.print()
 
 
 def print_not_applied(out: Console, entries: Sequence[Entry]) -> None:
@@ -72,7 +74,9 @@ def _group_lines(group: Group) -> Iterator[str]:
         f"{before or 'none'} → {after or 'none'} {count}" for (before, after), count in group.moves.items()
     )
     contacts = many(group.contacts, "contact")
-    yield from _wrapped(f"{contacts}: {moves}" if moves else contacts, f"  {group.cause:<{_NAME_WIDTH}}")
+    yield from _wrapped(
+        f"{contacts}: {moves}" if moves else contacts, f"  {words.cause(group.cause):<{_NAME_WIDTH}}"
+    )
     if group.criteria:
         shares = (f"{one.criterion} {one.points:+.3g} ({one.contacts})" for one in group.criteria)
         yield from _wrapped(f"by {', '.join(shares)}", " " * (_NAME_WIDTH + 2))
@@ -87,7 +91,13 @@ def _wrapped(text: str, first: str) -> Iterator[str]:
 def _row(one: Affected) -> tuple[object, ...]:
     scores = {move.property: _move(move) for move in one.scores}
     stage = _move(one.stage) if one.stage else None
-    return one.contact, stage, scores.get(Own.FIT), scores.get(Own.ENGAGEMENT), one.why or one.cause
+    return (
+        one.contact,
+        stage,
+        scores.get(Own.FIT),
+        scores.get(Own.ENGAGEMENT),
+        one.why or words.cause(one.cause),
+    )
 
 
 def _move(move: Move) -> str:

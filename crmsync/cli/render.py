@@ -1,18 +1,20 @@
-"""Summaries and plans -> JSON documents and tables."""
+"""Summaries and plans -> JSON documents and lines for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from rich.console import Console
 
-from crmsync.cli.output import many, plain, table
-from crmsync.model import Change, Plan, Result
+from crmsync.cli.output import many, plain
+from crmsync.insight import words
+from crmsync.model import Change, Plan, PlanStatus, Result, Tally
 
 if TYPE_CHECKING:
     from crmsync.cycle.engine import Summary
 
-_SHOWN = 40  # changes a person is shown before "and so many more"
+_UNREADABLE_SHOWN = 5  # more of them are in the document
 
 
 def summary_document(summary: "Summary", requests: int) -> dict[str, Any]:
@@ -35,10 +37,16 @@ def summary_document(summary: "Summary", requests: int) -> dict[str, Any]:
             "demoted": summary.tally.demoted,
             "held": summary.tally.held,
         },
+        "held": dict(summary.tally.withheld),
         "foreign": summary.pulled.foreign,
         "findings": summary.findings,
+        "unreadable": _unreadable(summary),
         "requests": requests,
     }
+
+
+def _unreadable(summary: "Summary") -> dict[str, Any]:
+    return {"count": summary.unreadable, "first": [asdict(one) for one in summary.unreadable_shown]}
 
 
 def pulled(summary: "Summary") -> dict[str, int]:
@@ -58,8 +66,14 @@ def plan_document(summary: "Summary", changes: Iterable[Change]) -> dict[str, An
         "plan": plan.id if plan else None,
         "as_of": plan.as_of.isoformat().replace("+00:00", "Z") if plan else None,
         "changes": map(change_document, changes),
-        "guard": {"parked": bool(plan and plan.reasons), "reasons": list(plan.reasons) if plan else []},
+        "guard": {"parked": _is_parked(plan), "reasons": list(plan.reasons) if plan else []},
+        "held": dict(summary.tally.withheld),
+        "unreadable": _unreadable(summary),
     }
+
+
+def _is_parked(plan: Plan | None) -> bool:
+    return plan is not None and plan.status is PlanStatus.PARKED
 
 
 def plan_row(plan: Plan) -> dict[str, Any]:
@@ -72,6 +86,7 @@ def plan_row(plan: Plan) -> dict[str, Any]:
         "as_of": plan.as_of.isoformat().replace("+00:00", "Z"),
         "changes_count": tally.changes,
         "stages": {"promoted": tally.promoted, "demoted": tally.demoted, "held": tally.held},
+        "held": dict(tally.withheld),
         "reasons": list(plan.reasons),
     }
 
@@ -89,22 +104,46 @@ def change_document(change: Change) -> dict[str, Any]:
 
 def print_summary(out: Console, summary: "Summary", requests: int) -> None:
     """Print what a run did, for people."""
-    document = summary_document(summary, requests)
-    changes, stages = document["changes"], document["stages"]
-    status = "nothing to do" if document["status"] == "nothing" else document["status"]
+    status = "nothing to do" if summary.status == "nothing" else summary.status
     plan = f"  plan {summary.plan.id}" if summary.plan else ""
     out.print(f"[bold]{status}[/]  run {summary.run}{plan}")
-    told = {
-        "pulled": _news(summary),
-        "evaluated": many(summary.tally.evaluated, "contact"),
-        "stages": ", ".join(f"{count:,} {what}" for what, count in stages.items()),
-        "changes": f"{changes['applied']:,} applied, {changes['failed']:,} failed, {changes['abandoned']:,} abandoned",
-        "seen": f"{many(summary.pulled.foreign, 'change')} by others, "
-        f"{many(summary.findings, 'finding')}, {many(requests, 'request')}",
-    }
-    for name, text in told.items():
+    for name, text in _told(summary, requests):
         out.print(plain(fill(text, initial_indent=f"  {name:<11}", subsequent_indent=" " * 13, width=80)))
-    print_parked(out, summary.plan)
+    for line in _unreadable_lines(summary):
+        out.print(plain(line), soft_wrap=True)
+
+
+def _told(summary: "Summary", requests: int) -> Iterator[tuple[str, str]]:
+    tally, results = summary.tally, summary.written.results
+    yield "pulled", _news(summary)
+    yield "evaluated", many(tally.evaluated, "contact")
+    yield "stages", f"{tally.promoted:,} promoted, {tally.demoted:,} demoted, {tally.held:,} held"
+    if tally.withheld:
+        yield "held", held(tally)
+    if summary.written.intended or summary.status not in {PlanStatus.OPEN, PlanStatus.PARKED}:
+        shown = (Result.APPLIED, Result.FAILED, Result.ABANDONED)
+        yield "changes", ", ".join(f"{results[one]:,} {one.value}" for one in shown)
+    seen = (
+        f"{many(summary.pulled.foreign, 'change')} by others",
+        many(summary.findings, "finding"),
+        many(summary.unreadable, "unreadable value"),
+        many(requests, "request"),
+    )
+    yield "seen", ", ".join(seen)
+
+
+def held(tally: Tally) -> str:
+    """Say why stage changes are held, the most frequent reason first."""
+    by_count = sorted(tally.withheld.items(), key=lambda one: (-one[1], one[0]))
+    return "; ".join(f"{count:,}: {words.held(why)}" for why, count in by_count)
+
+
+def _unreadable_lines(summary: "Summary") -> Iterator[str]:
+    shown = summary.unreadable_shown[:_UNREADABLE_SHOWN]
+    for one in shown:
+        yield f"             contact {one.contact}: {one.path} is {one.problem}"
+    if summary.unreadable > len(shown):
+        yield f"             and {summary.unreadable - len(shown):,} more (--json); crmsync explain CONTACT names them"
 
 
 def _news(summary: "Summary") -> str:
@@ -121,25 +160,38 @@ def _of_kind(kind: str, count: int) -> str:
     return many(count, "company" if kind == "companies" else kind.removesuffix("s"), kind)
 
 
-def print_parked(out: Console, plan: Plan | None) -> None:
-    if plan is None or not plan.reasons:
+def print_guard(out: Console, plan: Plan) -> None:
+    """Print why the guard made the plan wait; nothing when it did not."""
+    if not plan.reasons:
         return
-    out.print(f"[yellow]Plan {plan.id} is parked: a person must look first.[/]")
+    waits = f"[yellow]Plan {plan.id} is parked: a person must look first.[/]"
+    out.print(waits if _is_parked(plan) else f"Plan {plan.id} was parked, because:")
     for reason in plan.reasons:
-        out.print(f"  - {reason}", markup=False)
-    out.print(f"Look: crmsync plans {plan.id}   Then: crmsync approve {plan.id} (or reject)")
+        out.print(plain(fill(reason, 80, initial_indent="  - ", subsequent_indent="    ")))
 
 
-def print_changes(out: Console, changes: Sequence[Change], total: int) -> None:
-    """Print the first changes of a plan as a table."""
-    rows = [(c.contact, c.property, _short(c.before), _short(c.after), c.cause) for c in changes[:_SHOWN]]
-    out.print(table("", ("contact", "property", "before", "after", "cause"), rows))
-    if total > len(rows):
-        out.print(f"... and {total - len(rows)} more changes (all of them: --json)")
-
-
-def _short(text: str | None, width: int = 18) -> str | None:
-    if text is None:
-        return None
-    line = text.replace("\n", " ")
-    return line if len(line) <= width else line[: width - 1] + "…"
+def print_next(out: Console, plan: Plan) -> None:
+    """Print what a person can do about a plan, a command a line that can be copied."""
+    match plan.status:
+        case PlanStatus.PARKED:
+            steps = (f"Look: crmsync plans {plan.id}", f"Then: crmsync approve {plan.id} (or reject)")
+        case PlanStatus.OPEN:
+            steps = (f"Nothing is written yet. Write it: crmsync apply {plan.id}",)
+        case PlanStatus.APPROVED:
+            steps = (
+                f"Next: crmsync apply {plan.id}",
+                "The daemon's next cycle, or crmsync sync, writes it too.",
+            )
+        case PlanStatus.REJECTED if plan.is_revert:
+            steps = ("It is never written.",)
+        case PlanStatus.REJECTED:
+            steps = (
+                "It is never written; but the next cycle plans the same again, under a new id.",
+                "Change what it comes from: the definition, or the settings of writes and guard.",
+            )
+        case PlanStatus.APPLIED | PlanStatus.SUPERSEDED:
+            steps = ()
+        case _:
+            assert_never(plan.status)
+    for step in steps:
+        out.print(plain(step), soft_wrap=True)

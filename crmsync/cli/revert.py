@@ -10,8 +10,8 @@ import click
 from crmsync.app import App
 from crmsync.cli import render
 from crmsync.cli.asking import contact_of, this_user
-from crmsync.cli.output import console, json_option, many, plain, print_json
-from crmsync.cli.plan_render import print_conflicts, print_remains
+from crmsync.cli.output import console, json_option, plain, print_json
+from crmsync.cli.plan_render import print_conflicts, print_plan, print_remains
 from crmsync.cli.progress import watched
 from crmsync.cli.session import Call, session
 from crmsync.cli.stopping import stoppable
@@ -73,17 +73,14 @@ def _print(run: str, undo: Undo, changes: list[Change]) -> None:
     if plan is None:
         out.print(plain(f"Nothing of run {run} is left to restore."))
     else:
-        contacts = len({change.contact for change in changes})
-        out.print(
-            plain(f"Plan {plan.id} restores {many(len(changes), 'value')} of {many(contacts, 'contact')}.")
-        )
-        render.print_changes(out, changes, len(changes))
-        render.print_parked(out, plan)
-        if plan.status is PlanStatus.OPEN:
-            out.print(f"Nothing is written yet. Write it: crmsync apply {plan.id}")
+        out.print(plain(f"Plan {plan.id} restores:"))
+        print_plan(out, [changes])
     print_conflicts(out, undo.conflicts, undo.summary.run)
     if plan is not None:
         print_remains(out)
+        out.print()
+        render.print_guard(out, plan)
+        render.print_next(out, plan)
 
 
 def _status(undo: Undo) -> int:

@@ -16,7 +16,7 @@ from crmsync.cycle.apply import Applier
 from crmsync.cycle.asked import begin_again
 from crmsync.cycle.guard import Circumstances, Limits, guard, ready
 from crmsync.cycle.planning import Planner
-from crmsync.cycle.plans import DraftPlan, Observed, Planned, Plans
+from crmsync.cycle.plans import DraftPlan, Observed, Planned, Plans, Unreadable
 from crmsync.cycle.record import Trail
 from crmsync.cycle.revert import Conflict, Past, Request, Reverter
 from crmsync.cycle.revert_entries import asked, kept
@@ -30,7 +30,13 @@ _CLOCK_GRAIN = timedelta(seconds=2)  # a Date header has whole seconds, and an a
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one run did, as `sync --json` prints it. `status`: applied, parked, open (planned only) or nothing."""
+    """
+    What one run did, as `sync --json` prints it.
+
+    Attributes:
+        status: applied, parked, open (planned only) or nothing.
+        findings: what the trail was told; `unreadable` values are not in it.
+    """
 
     run: RunId
     status: str
@@ -39,6 +45,8 @@ class Summary:
     tally: Tally = field(default_factory=Tally)
     written: Written = field(default_factory=Written)
     findings: int = 0
+    unreadable: int = 0
+    unreadable_shown: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,7 @@ class Engine:
         applier.settle_unfinished(may_send=self._may_send)
         if plan.status is not PlanStatus.APPLIED:
             applier.apply(plan)
-        planned = Planned(plan.tally, plan.digest, 0)
+        planned = Planned(plan.tally, plan.digest)
         return _summary(run, _done(applier.written), plan, Pulled(), planned, applier.written)
 
     def revert(self, request: Request) -> Undo:
@@ -221,5 +229,7 @@ def _done(written: Written, plan: Plan | None = None) -> str:
 def _summary(  # noqa: PLR0917 - the parts of a summary, in its order
     run: RunId, status: str, plan: Plan | None, pulled: Pulled, planned: Planned, written: Written
 ) -> Summary:
-    findings = planned.findings + pulled.unreadable
-    return Summary(run, status, plan, pulled, planned.tally, written, findings)
+    findings, unreadable = planned.findings + pulled.unreadable, planned.unreadable
+    return Summary(
+        run, status, plan, pulled, planned.tally, written, findings, unreadable, planned.unreadable_shown
+    )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from crmsync.cycle import record
 from crmsync.cycle.foreign import Historian, setter
-from crmsync.cycle.plans import Planned, PlanSink
+from crmsync.cycle.plans import Planned, PlanSink, Unreadable
 from crmsync.cycle.qualify import Contacts, Qualifier, evaluations
 from crmsync.cycle.reconcile import (
     Decision,
@@ -39,6 +39,7 @@ from crmsync.model import (
 )
 
 _SLICE = 250  # the reasons of a slice's changes are in memory at once
+_UNREADABLE_SHOWN = 100
 _VOLATILE = frozenset({Own.EVALUATED_AT, Own.REASON, Own.STAGE_CHANGED_AT, Own.SLA_DUE_AT})
 
 
@@ -66,12 +67,19 @@ class _Count:
     demoted: int = 0
     held: int = 0
     findings: int = 0
+    unreadable: int = 0
+    unreadable_shown: list[Unreadable] = field(default_factory=list)
     stages: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
+    withheld: Counter[str] = field(default_factory=Counter)
 
     def add(self, decision: Decision) -> None:
         evaluation = decision.evaluation
-        self.held += decision.withheld is not None or evaluation.action is Action.HOLD
+        self.evaluated += 1
+        if decision.withheld is not None or evaluation.action is Action.HOLD:
+            self.held += 1
+            self.withheld[str(decision.withheld or evaluation.code)] += 1
+        self._add_unreadable(evaluation)
         self.changes += len(decision.changes)
         self.causes.update(change.cause for change in decision.changes)
         if decision.to is not None:
@@ -79,7 +87,18 @@ class _Count:
             self.demoted += evaluation.action is Action.DEMOTE
             self.stages[f"{evaluation.stage or 'none'}>{decision.to}"] += 1
 
-    def tally(self, contacts: int) -> Tally:
+    def _add_unreadable(self, evaluation: Evaluation) -> None:
+        self.unreadable += len(evaluation.findings)
+        room = _UNREADABLE_SHOWN - len(self.unreadable_shown)
+        self.unreadable_shown += [
+            Unreadable(evaluation.id, one.path, one.problem) for one in evaluation.findings[:room]
+        ]
+
+    def planned(self, contacts: int, digest: str) -> Planned:
+        shown = tuple(self.unreadable_shown)
+        return Planned(self._tally(contacts), digest, self.findings, self.unreadable, shown)
+
+    def _tally(self, contacts: int) -> Tally:
         return Tally(
             contacts=contacts,
             evaluated=self.evaluated,
@@ -89,6 +108,7 @@ class _Count:
             held=self.held,
             stages=dict(sorted(self.stages.items())),
             causes=dict(sorted(self.causes.items())),
+            withheld=dict(sorted(self.withheld.items())),
         )
 
 
@@ -121,16 +141,15 @@ class Planner:
             changes = [change for decision in decisions for change in decision.changes]
             for decision in decisions:
                 count.add(decision)
-                count.findings += len(decision.evaluation.findings)
-            count.evaluated += len(decisions)
             self.watcher.advance(EVALUATE, len(decisions))
             update_digest(digest, changes)
             if changes:
                 sink.add(plan, changes)
-            self._name_other_writers([one for one in decisions if one.withheld is Withheld.PING_PONG])
-            self._tell(_untold(one) for one in decisions if one.withheld is Withheld.UNTOLD)
+            ping_pong = [one for one in decisions if one.withheld is Withheld.PING_PONG]
+            count.findings += self._name_other_writers(ping_pong)
+            count.findings += self._tell(_untold(one) for one in decisions if one.withheld is Withheld.UNTOLD)
             self.contacts.settled([one.evaluation.id for one in decisions if not one.changes], as_of)
-        return Planned(count.tally(self.contacts.size()), digest.hexdigest(), count.findings)
+        return count.planned(self.contacts.size(), digest.hexdigest())
 
     def decide(self, mirrored: Sequence[Mirrored], as_of: datetime) -> list[Decision]:
         """Decide about a slice; of the evaluations made, those that may change something carry their explanation."""
@@ -153,18 +172,19 @@ class Planner:
             for e, m in zip(found, known, strict=True)
         ]
 
-    def _name_other_writers(self, ping_pong: Sequence[Decision]) -> None:
+    def _name_other_writers(self, ping_pong: Sequence[Decision]) -> int:
         """Say once who sets the stage of these back, since crmsync no longer does anything about it."""
         if not ping_pong:
-            return
+            return 0
         ids = [one.evaluation.id for one in ping_pong]
         reversals = self.reversals.reversals(ids, ping_pong[0].evaluation.definition)
-        self._tell(self._ping_pong(one, reversals[one.evaluation.id][-1]) for one in ping_pong)
+        return self._tell(self._ping_pong(one, reversals[one.evaluation.id][-1]) for one in ping_pong)
 
-    def _tell(self, findings: Iterable[Draft]) -> None:
-        """Append those that say something new."""
+    def _tell(self, findings: Iterable[Draft]) -> int:
+        """Append those that say something new; return how many they are."""
         if fresh := record.untold(self.findings, list(findings)):
             self.findings.append(fresh)
+        return len(fresh)
 
     def _ping_pong(self, decision: Decision, last: Reversal) -> Draft:
         until = last.at + self.policy.respect_manual_for

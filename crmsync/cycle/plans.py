@@ -52,12 +52,30 @@ class Plans(PlanSink, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A value of a contact that evaluating could not use: it counts as unknown, and is told each time it is met."""
+
+    contact: ContactId
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
-    """`digest`: of the changes that matter, the instants they were evaluated at aside."""
+    """
+    What planning brought.
+
+    Attributes:
+        digest: of the changes that matter, the instants they were evaluated at aside.
+        findings: how many the trail was told.
+        unreadable: how many values were; `unreadable_shown` has the first of them. They are not in the trail.
+    """
 
     tally: Tally
     digest: str
-    findings: int
+    findings: int = 0
+    unreadable: int = 0
+    unreadable_shown: tuple[Unreadable, ...] = ()
 
 
 @dataclass(slots=True)

@@ -182,7 +182,7 @@ class Reverter:
             update_digest(digest, changes)
             if changes:
                 sink.add(plan, changes)
-        planned = Planned(count.tally(self.mirror.size()), digest.hexdigest(), 0)
+        planned = Planned(count.tally(self.mirror.size()), digest.hexdigest())
         return Reverted(planned, tuple(conflicts))
 
     def _contacts(self, request: Request) -> tuple[ContactId, ...]:

@@ -61,6 +61,18 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "recycled": "recycled",
     }
 )
+HELD: Mapping[str, str] = MappingProxyType(
+    {
+        "observing": "writes.lifecyclestage is observe",
+        "demotion_off": "demotions are off (writes.lifecyclestage)",
+        "person": "set by a person lately (writes.respect_manual_for)",
+        "ping_pong": "another writer keeps setting the stage back",
+        "paused": "the definition is past its review date",
+        "untold": "HubSpot cannot say who set the stage",
+        "human_only": "left to people by the definition",
+        "unknown_stage": "in a stage that the definition does not have",
+    }
+)
 KINDS: Mapping[str, str] = MappingProxyType(
     {
         "run.started": "run started",
@@ -105,6 +117,11 @@ def property_name(name: str | None) -> str:
 
 def cause(word: str | None) -> str:
     return CAUSES.get(word or "", (word or "").replace("_", " "))
+
+
+def held(word: str) -> str:
+    """Say why a stage change is held, of many contacts together."""
+    return HELD.get(word, word.replace("_", " "))
 
 
 def kind(word: str) -> str:
