@@ -17,6 +17,7 @@ import structlog
 from crmsync.clock import utcnow
 from crmsync.cycle.watching import Nobody, Watcher, unknown
 from crmsync.errors import LeaseLost, OperatorError, Rejected, SettingsError, Stopped
+from crmsync.insight.words import count_of
 from crmsync.model import Draft
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
@@ -285,14 +286,16 @@ class App:
 
     def _require_properties(self) -> None:
         """*Raises* PortalError naming what `setup` or the definition must bring first."""
-        problems = self.gateway.schema.problems()
-        if problems:
+        by_why: dict[str, list[str]] = {}
+        for name, why in self.gateway.schema.problems().items():
+            by_why.setdefault(why, []).append(name)
+        if by_why:
+            told = (
+                f"{count_of(len(names), 'property', 'properties')} ({', '.join(names)}): {why}"
+                for why, names in by_why.items()
+            )
             raise Rejected(
-                "The portal is not ready: "
-                + "; ".join(f"{name}: {why}" for name, why in problems.items())
-                + ".",
-                next_step="Run `crmsync setup`.",
-                status=None,
+                f"The portal is not ready: {'; '.join(told)}.", next_step="Run `crmsync setup`.", status=None
             )
 
     def _remember_app_id(self) -> None:

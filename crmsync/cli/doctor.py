@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import cache
 from itertools import chain, islice
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -28,17 +29,35 @@ _NOT_READY = PortalError.exit_status
 _LOOKED_AT = 200  # contacts whose stage history is read: four requests
 _LATELY = timedelta(days=90)
 _SHOWN = 4
+_SOURCE_OF = {"forms": "forms", "sales-email-read": Kind.EMAIL.value}  # scope -> the events it brings
 _SKEW_TOLD = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `doctor`. `problem` is "" when it is well; `more` are lines worth knowing."""
+    """
+    One line of `doctor`.
+
+    Attributes:
+        problem: what must be corrected; "" when nothing must.
+        lacks: what is not there (yet), and no mistake.
+        next_command: brings what it lacks.
+        more: lines worth knowing.
+    """
 
     what: str
     found: str
     problem: str = ""
+    lacks: str = ""
+    next_command: str = ""
     more: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> tuple[str, str]:
+        """A sign, and its colour."""
+        if self.problem:
+            return "✗", "red"
+        return ("!", "yellow") if self.lacks else ("✓", "green")
 
 
 @click.command("doctor")
@@ -48,29 +67,33 @@ def doctor(call: Call, *, as_json: bool) -> None:
     """Look at token, scopes, limits, properties, stages and who else writes the stage."""
     with session(call) as app:
         checks = list(_checks(app))
-    is_well = not any(one.problem for one in checks)
     if as_json:
         print_json([asdict(one) for one in checks])
     else:
-        _print(checks, is_well=is_well)
-    sys.exit(0 if is_well else _NOT_READY)
+        _print(checks)
+    sys.exit(_NOT_READY if any(one.problem for one in checks) else 0)
 
 
-def _print(checks: list[Check], *, is_well: bool) -> None:
+def _print(checks: list[Check]) -> None:
     out = console()
     for one in checks:
-        mark = "✗" if one.problem else "✓"
+        mark, colour = one.mark
         head = plain(_filled(f"{mark} {one.what}: {one.found}", first=""))
-        head.stylize("red" if one.problem else "green", 0, 1)
+        head.stylize(colour, 0, 1)
         head.stylize("bold", 2, 2 + len(one.what))
         out.print(head)
-        if one.problem:
-            out.print(plain(_filled(one.problem)), style="red")
+        for told in filter(None, (one.problem, one.lacks)):
+            out.print(plain(_filled(told)), style=colour)
         for line in one.more:
             out.print(plain(_filled(line)), style="dim")
-    out.print(
-        "All is well. Next: crmsync plan" if is_well else "Correct what has a ✗, then run doctor again."
-    )
+    out.print(_ending(checks))
+
+
+def _ending(checks: list[Check]) -> str:
+    if any(one.problem for one in checks):
+        return "Correct what has a ✗, then run doctor again."
+    step = next((one.next_command for one in checks if one.next_command), "crmsync plan")
+    return f"Next: {step}" if any(one.lacks for one in checks) else f"All is well. Next: {step}"
 
 
 def _filled(text: str, first: str = "    ") -> str:
@@ -86,8 +109,9 @@ def _checks(app: App) -> Iterator[Check]:
         problem = ""
     except DefinitionError as error:
         needs, problem = None, f"{error.problems[0]} See all with `crmsync check`."
+    missing = cache(lambda: _missing_scopes(app, needs))
     looks: list[tuple[str, Callable[[], Check]]] = [
-        ("scopes", lambda: _scopes(app, needs)),
+        ("scopes", lambda: _scopes(missing())),
         ("limits", lambda: _limits(app)),
         ("clock", lambda: _clock(app)),
         ("own properties", lambda: _own_properties(app)),
@@ -96,7 +120,7 @@ def _checks(app: App) -> Iterator[Check]:
         looks += [
             ("definition", lambda: _definition(app, needs)),
             ("stages", lambda: _stages(app)),
-            ("events", lambda: _events(app, needs)),
+            ("events", lambda: _events(app, needs, missing())),
         ]
     looks.append(("who else writes the stage", lambda: _other_writers(app)))
     for what, look in looks:
@@ -120,13 +144,16 @@ def _portal(account: "Account") -> Check:
     )
 
 
-def _scopes(app: App, needs: Needs | None) -> Check:
-    missing = app.gateway.schema.missing_scopes(
+def _missing_scopes(app: App, needs: Needs | None) -> tuple[str, ...]:
+    return app.gateway.schema.missing_scopes(
         forms=needs is None or "forms" in needs.sources,
         deals=needs is None or needs.deals,
         companies=needs is None or bool(needs.company),
         emails=needs is None or Kind.EMAIL.value in needs.sources,
     )
+
+
+def _scopes(missing: tuple[str, ...]) -> Check:
     if not missing:
         return Check("scopes", "all there")
     return Check(
@@ -159,7 +186,10 @@ def _own_properties(app: App) -> Check:
     blocked = [f"{name}: {why}" for name, why in problems.items() if name in there]
     missing = [name for name in OWN if name not in there]
     found = f"{len(OWN) - len(set(OWN) & set(problems))} of {len(OWN)} there and writable"
-    return Check("own properties", found + ("; next: crmsync setup" if missing else ""), "; ".join(blocked))
+    if not missing:
+        return Check("own properties", found, "; ".join(blocked))
+    lacks = f"Missing: {', '.join(missing)}. `crmsync setup` creates them."
+    return Check("own properties", found, "; ".join(blocked), lacks, "crmsync setup")
 
 
 def _definition(app: App, needs: Needs) -> Check:
@@ -187,13 +217,16 @@ def _stages(app: App) -> Check:
     return Check("stages", f"{len(order)} in order", problem)
 
 
-def _events(app: App, needs: Needs) -> Check:
-    delivers = needs.sources - {
-        "pages"
-    }  # page views come one contact a request, from Enterprise portals only
-    around = Circumstances(app.now().date(), delivers)
+def _events(app: App, needs: Needs, missing: tuple[str, ...]) -> Check:
+    away = {source for scope, source in _SOURCE_OF.items() if scope in missing}
+    away.add("pages")  # page views come one contact a request, from Enterprise portals only
+    around = Circumstances(app.now().date(), needs.sources - away)
     unsupported = [str(one) for one in lint(app.definition, around) if one.rule == "unsupported-here"]
-    return Check("events", "; ".join(unsupported) or "all can be pulled")
+    if not unsupported:
+        return Check("events", "all can be pulled")
+    return Check(
+        "events", f"{many(len(unsupported), 'event')} cannot be pulled", lacks="; ".join(unsupported)
+    )
 
 
 def _other_writers(app: App) -> Check:

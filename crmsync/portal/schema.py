@@ -122,9 +122,7 @@ class Schema:
         if any(name not in there for name in WRITTEN):
             there = self._contact_properties.surprised()
         problems = {
-            one.name: "the portal does not have it; run `crmsync setup`"
-            for one in OWNED
-            if one.name not in there
+            one.name: "not in the portal; run `crmsync setup`" for one in OWNED if one.name not in there
         }
         problems |= dict(_conflicts(there))
         if STAGE in there and there[STAGE].is_read_only:

@@ -143,7 +143,21 @@ def test_json_is_exactly_one_document(env: dict[str, str]) -> None:
     run("setup", env=env)
     done = run("plan", "--json", env=env)
 
-    assert set(json.loads(done.stdout)) == {"run", "plan", "as_of", "changes", "guard"}
+    assert set(json.loads(done.stdout)) == {"run", "plan", "as_of", "changes", "guard", "held", "unreadable"}
+
+
+def test_a_portal_before_setup_is_not_ready_and_nobody_says_it_is(env: dict[str, str]) -> None:
+    with Sandbox(contacts=30, engagements=30, limits=False) as sandbox:
+        env |= {"CRMSYNC_PORTAL__BASE_URL": sandbox.url, "CRMSYNC_PORTAL__ACCESS_TOKEN": sandbox.token}
+        looked, refused = run("doctor", env=env), run("sync", env=env)
+
+    assert looked.returncode == 0
+    assert "! own properties: 0 of 10 there" in looked.stdout
+    assert looked.stdout.endswith("Next: crmsync setup\n")
+    assert "All is well" not in looked.stdout
+    assert refused.returncode == 3
+    assert "10 properties (crmsync_fit, crmsync_engagement, " in refused.stderr
+    assert refused.stderr.count("not in the portal") == 1
 
 
 def test_doctor_looks_at_everything_though_scopes_are_missing(env: dict[str, str]) -> None:
@@ -157,6 +171,7 @@ def test_doctor_looks_at_everything_though_scopes_are_missing(env: dict[str, str
     assert done.returncode == 3
     assert "crm.objects.companies.read" in told["scopes"]["found"]
     assert "forms" in told["scopes"]["found"]
-    assert told["own properties"]["found"].endswith("next: crmsync setup")
+    assert told["own properties"]["next_command"] == "crmsync setup"
+    assert "`forms`" in told["events"]["lacks"]
     assert told["who else writes the stage"]["problem"] == ""
     assert told["stages"]["problem"] == ""
