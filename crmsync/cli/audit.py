@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ from crmsync.cli.output import console, json_option, many, print_json, table
 from crmsync.cli.progress import counted, waiting
 from crmsync.cli.session import Call, session
 from crmsync.errors import OperatorError
+from crmsync.insight import words
 from crmsync.model import Entry, RunId
 from crmsync.store.audit.bundle import verify_bundle
 from crmsync.store.audit.export import csv_lines, json_lines
@@ -26,9 +28,26 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _EXISTING = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def _kind(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """Return a kind, or a family of kinds as the trail writes it. *Raises* OperatorError: there is no such kind."""
+    families = {f"{kind.partition('.')[0]}." for kind in words.KINDS if "." in kind}
+    if text is None or text in words.KINDS or text in families:
+        return text
+    if f"{text}." in families:
+        return f"{text}."
+    near = get_close_matches(text, [*words.KINDS, *(one.rstrip(".") for one in families)], n=1)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    raise OperatorError(
+        f"--kind {text!r}: there is no such kind of entry{meant}",
+        next_step=f"Kinds are {', '.join(words.KINDS)}.",
+    )
+
+
 _FILTERS = (
     click.option("--contact", metavar="CONTACT", help="An id or an e-mail address."),
-    click.option("--kind", help="For example change.applied, or a family: change."),
+    click.option("--kind", callback=_kind, help="For example change.applied, or a family like change."),
     click.option("--cause", help="For example promoted, demoted, score_moved."),
     click.option("--property", "property_name", metavar="NAME", help="For example lifecyclestage."),
     click.option("--actor", help="For example crmsync, or 'CRM_UI userId:12'."),

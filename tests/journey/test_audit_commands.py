@@ -105,10 +105,28 @@ def test_filters_are_combined(told: Scene) -> None:
     assert told.export("--contact", contact, "--until", "2020-01-01") == []
 
 
+def test_a_family_of_kinds_needs_no_dot(told: Scene) -> None:
+    assert told.export("--kind", "change") == told.export("--kind", "change.") != []
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        pytest.param("chnge", "did you mean change?", id="a misspelt family"),
+        pytest.param("change.aplied", "did you mean change.applied?", id="a misspelt kind"),
+        pytest.param("' OR '1'='1", "there is no such kind", id="nothing like one"),
+    ],
+)
+def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(told: Scene, kind: str, said: str) -> None:
+    error = told.refuses("audit", "list", "--kind", kind)
+
+    assert said in error
+    assert "change.foreign" in error
+
+
 @pytest.mark.parametrize(
     ("option", "nasty"),
     [
-        ("--kind", "' OR '1'='1"),
         ("--property", "%"),
         ("--actor", 'x"; DROP TABLE audit; --'),
         ("--definition", "' UNION SELECT 1 --"),

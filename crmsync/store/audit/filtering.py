@@ -43,6 +43,11 @@ class AuditFilter:
     since: datetime | None = None
     until: datetime | None = None
 
+    def of_kind(self, column: sa.ColumnElement[str]) -> _Condition:
+        """Let pass what is of this kind, or of this family. There must be one."""
+        kind = self.kind or ""
+        return column.startswith(kind, autoescape=True) if kind.endswith(".") else column == kind
+
 
 EVERYTHING = AuditFilter()
 
@@ -76,8 +81,8 @@ def _found(
     if leading is None:
         return ()
     rest = [_plain(column) == value for column, value in _equalities(where)]
-    if where.kind is not None and where.kind.endswith("."):
-        rest.append(_plain(a.kind).startswith(where.kind, autoescape=True))
+    if where.kind is not None:
+        rest.append(where.of_kind(_plain(a.kind)))
     rest = rest if leading else _walked(rest)
     if where.definition is not None:
         rest.append(_of_definition(conn, where.definition))
@@ -113,9 +118,7 @@ def _walked(conditions: list[_Condition]) -> list[_Condition]:
 
 def _equalities(where: AuditFilter) -> list[tuple[sa.Column[str], str]]:
     a = t.audit.c
-    is_family = where.kind is not None and where.kind.endswith(".")
     asked = (
-        (a.kind, None if is_family else where.kind),
         (a.cause, where.cause),
         (a.property, where.property),
         (a.actor, where.actor),
@@ -133,8 +136,7 @@ def _sorts(conn: Connection, where: AuditFilter) -> Sequence[sa.Row[Any, Any, An
         window = [totals.c.hour >= to_text(where.since)[:13], totals.c.hour <= to_text(where.until)[:13]]
     c = totals.c
     if where.kind is not None:
-        is_family = where.kind.endswith(".")
-        window.append(c.kind.startswith(where.kind, autoescape=True) if is_family else c.kind == where.kind)
+        window.append(where.of_kind(c.kind))
     window += [c.cause == where.cause] if where.cause is not None else []
     window += [c.property == where.property] if where.property is not None else []
     query = sa.select(c.kind, c.cause, c.property, sa.func.sum(c["count"]).label("count_")).where(*window)
