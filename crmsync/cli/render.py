@@ -172,26 +172,29 @@ def print_guard(out: Console, plan: Plan) -> None:
 
 def print_next(out: Console, plan: Plan) -> None:
     """Print what a person can do about a plan, a command a line that can be copied."""
+    for step in _next_steps(plan):
+        out.print(plain(step), soft_wrap=True)
+
+
+def _next_steps(plan: Plan) -> tuple[str, ...]:
     match plan.status:
         case PlanStatus.PARKED:
-            steps = (f"Look: crmsync plans {plan.id}", f"Then: crmsync approve {plan.id} (or reject)")
+            return (f"Look: crmsync plans {plan.id}", f"Then: crmsync approve {plan.id} (or reject)")
         case PlanStatus.OPEN:
-            steps = (f"Nothing is written yet. Write it: crmsync apply {plan.id}",)
+            return (f"Nothing is written yet. Write it: crmsync apply {plan.id}",)
         case PlanStatus.APPROVED:
-            steps = (
+            return (
                 f"Next: crmsync apply {plan.id}",
                 "The daemon's next cycle, or crmsync sync, writes it too.",
             )
         case PlanStatus.REJECTED if plan.is_revert:
-            steps = ("It is never written.",)
+            return ("It is never written.",)
         case PlanStatus.REJECTED:
-            steps = (
+            return (
                 "It is never written; but the next cycle plans the same again, under a new id.",
                 "Change what it comes from: the definition, or the settings of writes and guard.",
             )
         case PlanStatus.APPLIED | PlanStatus.SUPERSEDED:
-            steps = ()
+            return ()
         case _:
             assert_never(plan.status)
-    for step in steps:
-        out.print(plain(step), soft_wrap=True)
