@@ -226,6 +226,27 @@ def test_a_merged_contact_does_not_overwrite_the_changes_of_the_one_it_became(bo
     assert both.sees(merged, Own.FIT) == "50"
 
 
+def test_g4_a_write_to_a_merged_contact_that_had_to_wait_is_left_to_the_next_cycle(both: Served) -> None:
+    one, two = contacts(both, 2)
+    merged = both.sandbox.edits.merge(one, two)
+    both.sandbox.arm("423", path=f"*/contacts/{merged}", method="PATCH")
+    both.time.meanwhile = lambda: both.sandbox.edits.human(merged, {Own.FIT: "77"})
+
+    outcome = the(both.update(a_change(one, Own.FIT, "30")))
+
+    assert outcome.result is Result.ABANDONED
+    assert both.sees(merged, Own.FIT) == "77"
+
+
+@pytest.mark.parametrize("fault", ["502", *AFTER_THE_EFFECT])
+def test_g2_a_write_to_a_merged_contact_whose_answer_was_lost_stays_open(both: Served, fault: str) -> None:
+    one, two = contacts(both, 2)
+    merged = both.sandbox.edits.merge(one, two)
+    both.sandbox.arm(fault, path=f"*/contacts/{merged}", method="PATCH")
+
+    assert the(both.update(a_change(one, Own.FIT, "30"))).result is Result.OPEN
+
+
 def test_g4_of_two_contacts_that_were_merged_into_one_only_the_first_is_written(both: Served) -> None:
     one, two = contacts(both, 2)
     merged = both.sandbox.edits.merge(one, two)
@@ -354,6 +375,9 @@ def test_own_properties_that_are_missing_are_found_before_writing() -> None:
             STAGE: Result.APPLIED,
         }
         assert "crmsync setup" in outcomes[0].problem
+        sent = [one.body for one in both.sandbox.portal.log if "/batch/update" in one.target]
+        assert len(sent) == 1
+        assert Own.FIT not in str(sent[0])
 
 
 def test_a_property_that_became_read_only_fails_without_a_request_a_contact(both: Served) -> None:
@@ -457,6 +481,19 @@ def test_g2_an_answer_that_cannot_be_read_back_stays_open(both: Served, fault: s
     with pytest.raises(Unavailable):
         outcomes.extend(both.gateway.update([an_intent(a_change(one, Own.FIT, "30")) for one in ids]))
     assert results(outcomes) == {Result.OPEN: 3}
+
+
+def test_g2_what_was_lost_once_and_can_no_longer_be_compared_stays_open(both: Served) -> None:
+    (contact,) = contacts(both, 1)
+    both.update(a_change(contact, Own.GRADE, "A1"))
+    both.sandbox.arm("502", path=BATCH)
+    both.sandbox.arm("423", path=BATCH)
+    both.sandbox.arm("503", path=READ, nth=3, count=None)  # behind the look back at the value and its history
+    outcomes: list[Outcome] = []
+
+    with pytest.raises(Unavailable):
+        outcomes.extend(both.gateway.update([an_intent(a_change(contact, Own.FIT, "30"))]))
+    assert results(outcomes) == {Result.OPEN: 1}
 
 
 def test_g2_a_write_that_is_lost_again_and_again_stays_open(both: Served) -> None:
