@@ -91,7 +91,7 @@ def test_nobody_is_judged_without_a_kind_that_was_never_read_whole(world: World)
 def test_where_nothing_can_be_read_every_cycle_fails(settled: World) -> None:
     settled.portal.fails = {f"search {kind.value}" for kind in Kind}
 
-    for _ in range(4):
+    for _ in range(8):  # with one worker each of the four kinds has its first failure in a cycle of its own
         fails(settled)
 
 

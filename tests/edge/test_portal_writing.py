@@ -8,8 +8,10 @@ import pytest
 
 from crmsync.errors import LeaseLost, RateLimited, Unauthorized, Unavailable
 from crmsync.model import STAGE, ContactId, Outcome, Own, Result, Version
+from crmsync.portal.freshness import Freshness, Stale
 from crmsync.sandbox import Request
 from crmsync.sandbox.control import Controlled
+from tests.inprocess import FakeTime
 from tests.served import VERSIONS, Served, a_change, an_intent, served
 
 BATCH = "*/contacts/batch/update"
@@ -613,6 +615,35 @@ def test_g4_a_process_that_stood_still_between_comparing_and_writing_compares_ag
 
     assert outcome.result is Result.ABANDONED
     assert both.sees(contact, STAGE) == "salesqualifiedlead"
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "answered_at", "is_fresh"),
+    [
+        pytest.param([0.0], 0.3, True, id="one request"),
+        pytest.param([0.0], 9.0, True, id="one request, slowly answered"),
+        pytest.param([0.0], 11.0, False, id="one request, answered after the process stood still"),
+        pytest.param([0.0, 0.5], 0.8, True, id="two requests at once"),
+        pytest.param([0.0, 2.0], 2.3, False, id="two requests, of which the first waited for the second"),
+    ],
+)
+def test_g4_a_comparison_is_as_old_as_its_first_request(
+    sent_at: list[float], answered_at: float, is_fresh: bool
+) -> None:
+    time = FakeTime()
+    freshness = Freshness(time.monotonic, lambda: None)
+    freshness.looking()
+    for at in sent_at:
+        time.pass_by(at - time.elapsed)
+        freshness.note_sent()
+    time.pass_by(answered_at - time.elapsed)
+    freshness.looked()
+
+    if is_fresh:
+        freshness.check()
+    else:
+        with pytest.raises(Stale):
+            freshness.check()
 
 
 def test_g4_a_comparison_that_took_several_slow_requests_is_made_again(both: Served) -> None:
