@@ -485,6 +485,17 @@ def test_g2_an_answer_that_cannot_be_read_back_stays_open(both: Served, fault: s
     assert results(outcomes) == {Result.OPEN: 3}
 
 
+def test_g2_what_an_answer_left_out_and_cannot_be_read_back_stays_open(both: Served) -> None:
+    ids = contacts(both, 2)
+    both.sandbox.arm("replace", path=BATCH, body='{"status": "COMPLETE", "results": []}')
+    both.sandbox.arm("503", path=READ, count=None)
+    outcomes: list[Outcome] = []
+
+    with pytest.raises(Unavailable):
+        outcomes.extend(both.gateway.update([an_intent(a_change(one, Own.FIT, "30")) for one in ids]))
+    assert results(outcomes) == {Result.OPEN: 2}
+
+
 def test_g2_what_was_lost_once_and_can_no_longer_be_compared_stays_open(both: Served) -> None:
     (contact,) = contacts(both, 1)
     both.update(a_change(contact, Own.GRADE, "A1"))
