@@ -59,6 +59,9 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "unknown_stage": "stage not in the definition",
         "disqualified": "disqualified",
         "recycled": "recycled",
+        "unreadable": "cannot be read",
+        "unanswered": "no outcome for more than a cycle",
+        "untold": "who set the stage cannot be told",
     }
 )
 HELD: Mapping[str, str] = MappingProxyType(
