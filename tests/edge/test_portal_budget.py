@@ -3,8 +3,9 @@
 import heapq
 import random
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -98,6 +99,33 @@ def test_g8_the_daily_reserve_holds() -> None:
         budget.acquire(Limit.BURST)
     assert raised.value.policy == "DAILY"
     assert raised.value.retry_after_s == pytest.approx(12 * 3600)  # noon, UTC
+
+
+def test_g8_requests_under_way_count_on_the_day_before_their_answers_tell() -> None:
+    budget = a_budget(FakeTime(), daily_reserve=0.1)
+    budget.answered(budget.acquire(Limit.BURST), headers(Daily=1000, Daily_Remaining=103))
+    for _ in range(3):
+        budget.acquire(Limit.BURST)
+
+    with pytest.raises(RateLimited):
+        budget.acquire(Limit.BURST)
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "hours"),
+    [
+        ("UTC", "2026-11-22T02:00:00Z", 22),
+        ("America/New_York", "2026-11-22T02:00:00Z", 3),  # there it is still the 21st
+        ("Asia/Tokyo", "2026-11-22T20:00:00Z", 19),  # there it is the 23rd already
+        ("America/New_York", "2026-11-01T04:00:00Z", 25),  # a day of 25 hours begins
+        ("America/New_York", "2026-03-08T05:00:00Z", 23),
+    ],
+)
+def test_g8_the_day_ends_at_midnight_in_the_portals_time_zone(zone: str, now: str, hours: int) -> None:
+    clock = PortalClock(Time(lambda: 0.0, lambda _: None, lambda: datetime.fromisoformat(now)))
+    clock.zone = ZoneInfo(zone)
+
+    assert clock.seconds_to_midnight() == hours * 3_600
 
 
 def test_searches_tell_no_headers_and_count_on_the_day_all_the_same() -> None:
