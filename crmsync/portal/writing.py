@@ -151,9 +151,7 @@ class Writer:
     def _compared_again(self, batch: _Batch, pending: list[_Batch]) -> Iterator[Outcome]:
         """Nothing was sent: it had to wait, and people do not. Set aside what somebody has changed meanwhile."""
         batch.waits += 1
-        if (
-            batch.waits > _MOST_WAITS
-        ):  # the next cycle looks again; until then nothing else is planned for them
+        if batch.waits > _MOST_WAITS:
             yield from _all(batch.inputs, Result.OPEN, _WAITED)
             return
         try:
@@ -210,9 +208,7 @@ class Writer:
         unsent = {one.intent.seq for one in seen if may_repeat and one.fate is Fate.AS_BEFORE}
         yield from (_looked_back(one, error) for one in seen if one.intent.seq not in unsent)
         again = [kept for one in batch.inputs if (kept := _only(one, unsent)) is not None]
-        parts = (
-            2 if batch.losses else 1
-        )  # one that costs every batch its answer must not hold up the others for ever
+        parts = 2 if batch.losses else 1
         pending += [_Batch(part, batch.losses + 1) for part in _parts(again, parts)]
 
     def _answered(
