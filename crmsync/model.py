@@ -6,7 +6,7 @@ All are frozen values. Instants are aware UTC. Ids are the portal's texts.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NewType, TypeAlias
 
@@ -131,6 +131,10 @@ class Snapshot:
     event: Event | None = None
     deal: Deal | None = None
     associations: Mapping[Kind, tuple[Association, ...]] = field(default_factory=dict)
+
+
+ENTRY_SLACK = timedelta(hours=1)
+"""Two entries into one stage less apart are the same: ours is noted when it is sent, the portal stamps it later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from crmsync.definition.nouns import Needs
 from crmsync.model import (
     CONVERSIONS,
     ENGAGEMENTS,
+    ENTRY_SLACK,
     OWN,
     WRITTEN,
     ContactId,
@@ -21,9 +22,6 @@ from crmsync.model import (
 )
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]+)?")
-_ECHO_SLACK = timedelta(
-    hours=1
-)  # settle notes our own clock as stage entry; the portal's stamp is seconds off
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,7 @@ def _rules_see_a_change(before: Snapshot, now: Snapshot, wanted: Wanted) -> bool
     if before.stage_entered_at is None or now.stage_entered_at is None:
         moved = before.stage_entered_at != now.stage_entered_at
     else:
-        moved = abs(before.stage_entered_at - now.stage_entered_at) > _ECHO_SLACK
+        moved = abs(before.stage_entered_at - now.stage_entered_at) > ENTRY_SLACK
     return moved or bool(_foreign(before, now)) or _differ(before, now, wanted.read_by_rules())
 
 

@@ -33,7 +33,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteAnswer:
     """
     What a batch did.
 
@@ -53,7 +53,7 @@ class Written:
         return self.refused.get(trace) or self.refused.get(contact)
 
 
-def read_written(answer: Mapping[str, Any]) -> Written:
+def read_written(answer: Mapping[str, Any]) -> WriteAnswer:
     """Read results and errors. What cannot be read counts as not shown, so it is read back. *Raises* Unavailable."""
     by_trace: dict[str, Shown] = {}
     by_id: dict[str, Shown] = {}
@@ -67,7 +67,7 @@ def read_written(answer: Mapping[str, Any]) -> Written:
         trace = one.get("objectWriteTraceId")
         if isinstance(trace, str):
             by_trace[trace] = shown
-    return Written(by_trace, by_id, _refused(answer))
+    return WriteAnswer(by_trace, by_id, _refused(answer))
 
 
 def _readable(raw: object) -> Mapping[str, str | None]:

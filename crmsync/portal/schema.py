@@ -45,7 +45,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class PropertyDefinition:
     """
     A property as the portal defines it.
 
@@ -81,7 +81,7 @@ class Schema:
         kind = kind if isinstance(kind, str) else ""
         return Account(portal_id, self._clock.zone, kind, knows_zone=zone is not None)
 
-    def definitions(self, kind: Kind, *, archived: bool = False) -> Mapping[str, Definition]:
+    def definitions(self, kind: Kind, *, archived: bool = False) -> Mapping[str, PropertyDefinition]:
         """List a kind's properties by name; one whose definition is not what the API promises is left out."""
         listed = self._client.properties(kind.value, archived=archived).json["results"]
         return {one.name: one for raw in listed if (one := _definition(raw)) is not None}
@@ -212,7 +212,7 @@ class Schema:
             raise _in_the_way(in_the_way)
 
 
-def _conflicts(there: Mapping[str, Definition]) -> list[tuple[str, str]]:
+def _conflicts(there: Mapping[str, PropertyDefinition]) -> list[tuple[str, str]]:
     """Find properties of our names that are not as we make them: somebody else's, or altered."""
     found = []
     for one in OWNED:
@@ -234,13 +234,13 @@ def _in_the_way(conflicts: Sequence[tuple[str, str]]) -> PortalError:
     )
 
 
-def _definition(raw: object) -> Definition | None:
+def _definition(raw: object) -> PropertyDefinition | None:
     one = raw if isinstance(raw, dict) else {}
     match one:
         case {"name": str() as name, "type": str() as kind}:
             limits = one.get("modificationMetadata")
             is_fixed = isinstance(limits, dict) and limits.get("readOnlyValue") is True
-            return Definition(
+            return PropertyDefinition(
                 name, kind if kind.isidentifier() else "?", is_fixed or one.get("calculated") is True
             )
         case _:

@@ -12,7 +12,7 @@ from typing import Any
 
 from crmsync.errors import PortalError, Rejected, Unavailable
 from crmsync.model import STAGE, ContactId, Fate, Intent, Kind, Outcome, Reading, Result, Seen, Snapshot
-from crmsync.portal.answering import Shown, Written, read_written
+from crmsync.portal.answering import Shown, WriteAnswer, read_written
 from crmsync.portal.batching import in_batches
 from crmsync.portal.client import Client
 from crmsync.portal.config import Time
@@ -214,7 +214,7 @@ class Writer:
     def _answered(
         self,
         batch: _Batch,
-        written: Written,
+        written: WriteAnswer,
         barred: dict[str, str],
         pending: list[_Batch],
         contacts: frozenset[ContactId],
@@ -341,7 +341,7 @@ def _systemic(problems: Iterable[tuple[str, str]], sent: Container[str]) -> dict
     return {name: _SYSTEMIC[code] for code, name in problems if code in _SYSTEMIC and name in sent}
 
 
-def _told(one: Input, written: Written) -> Iterator[tuple[Intent, Shown | None]]:
+def _told(one: Input, written: WriteAnswer) -> Iterator[tuple[Intent, Shown | None]]:
     """Pair each intent with what the answer shows of it; None: nothing."""
     shown = written.shown(one.trace, one.contact)
     for intent in one.intents:
@@ -380,7 +380,7 @@ def _looked_back(seen: Seen, error: AnswerLost) -> Outcome:
     return Outcome(seen.intent, Result.OPEN, error.message, seen.contact, seen.shown)
 
 
-def _readable(answer: Mapping[str, Any]) -> Written:
+def _readable(answer: Mapping[str, Any]) -> WriteAnswer:
     """Read the answer to a write; one that cannot be read is as good as lost. *Raises* AnswerLost."""
     try:
         return read_written(answer)

@@ -2,13 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.model import ENGAGEMENTS, STAGE, Association, Gone, Intake, Kind, Signal, Snapshot, Submission
+from crmsync.model import (
+    ENGAGEMENTS,
+    ENTRY_SLACK,
+    STAGE,
+    Association,
+    Gone,
+    Intake,
+    Kind,
+    Signal,
+    Snapshot,
+    Submission,
+)
 from crmsync.store import tables as t
 from crmsync.store.canonical import storable
 from crmsync.store.compact import deal_text, dumps, event_text, properties_text, version_text
@@ -16,12 +28,12 @@ from crmsync.store.database import Database, chunks
 from crmsync.store.instants import maybe_to_micros, to_micros
 from crmsync.store.mirror.versions import Superseded, contact_value, keep
 
-_ECHO_SLACK = 3_600_000_000  # of our own write we noted our clock; the portal's stamp is a little off
+_ENTRY_SLACK = ENTRY_SLACK // timedelta(microseconds=1)
 _MOST_COUNTED = 2**31 - 1  # what PostgreSQL's integer holds
 _CONTACT_SIDE = (Kind.COMPANY, Kind.DEAL)  # of these the past associations are kept too
 
 
-class Taking:
+class IntakeRows:
     """One intake on its way into the tables. `now` is when we saw it (microseconds)."""
 
     def __init__(self, database: Database, conn: Connection, now: int) -> None:
@@ -362,7 +374,7 @@ def _stage_version(snapshot: Snapshot, before: t.Row | None) -> str | None:
     if of_stage != (snapshot.properties.get(STAGE) or None):
         return None
     entered, again = before["stage_entered_at"], maybe_to_micros(snapshot.stage_entered_at)
-    if entered is not None and again is not None and abs(again - entered) > _ECHO_SLACK:
+    if entered is not None and again is not None and abs(again - entered) > _ENTRY_SLACK:
         return None
     return str(known)
 

@@ -15,7 +15,7 @@ from crmsync.store.compact import deal_from, event_from
 from crmsync.store.database import Database, chunks
 from crmsync.store.instants import from_micros, maybe_from_micros, maybe_to_micros, to_micros
 from crmsync.store.mirror import contacts
-from crmsync.store.mirror.intake import Taking, known_submissions
+from crmsync.store.mirror.intake import IntakeRows, known_submissions
 from crmsync.store.writer import Writer
 
 _UNSEEN_A_PAGE = 500
@@ -78,7 +78,7 @@ class Mirror:
     def take(self, intake: Intake) -> None:
         now = to_micros(self._database.now())
         with self._database.write() as conn:
-            Taking(self._database, conn, now).take(intake)
+            IntakeRows(self._database, conn, now).take(intake)
             self._writer.append(conn, intake.entries)
             if intake.cursor is not None:
                 self._database.upsert(conn, t.cursors, [_cursor_row(intake.cursor)])
