@@ -188,6 +188,8 @@ class App:
             self._enter_alone(held)
             held.callback(self.store.lease.release)
             self._take_lease()
+            if (learnt := self.store.meta.app_id) is not None:
+                self.gateway.recognise(learnt)
             self._note_signatures()
             try:
                 yield self._engine(account.zone)

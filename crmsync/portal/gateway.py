@@ -81,6 +81,10 @@ class Gateway:
         """HubSpot's id of our own app, once learnt from a write; the store remembers it for PortalConfig.app_id."""
         return self._versions.app_id
 
+    def recognise(self, app_id: str) -> None:
+        """Know our own writes by this id, which another process of ours has learnt."""
+        self._versions.app_id = app_id
+
     def traffic(self) -> Tallied:
         """Tell what was sent since the start."""
         return self._transport.traffic.tallied()

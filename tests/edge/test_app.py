@@ -77,6 +77,14 @@ def test_the_id_of_our_own_app_is_kept_also_when_the_cycle_fails_after_its_first
     assert app.store.meta.app_id == "8111608"
 
 
+def test_what_another_process_learnt_of_our_own_app_is_known_from_the_next_cycle_on(app: App) -> None:
+    assert app.gateway.app_id is None
+    app.store.meta.learn_app_id("8111608")  # by the daemon whose turn it was
+
+    with app.engine():
+        assert app.gateway.app_id == "8111608"
+
+
 def test_g11_many_short_waits_for_the_portal_do_not_cost_the_lease(app: App) -> None:
     time, settings = FakeTime(), app.settings
     elsewhere = Holder("another-host/boot/ns", 4711, "1")
