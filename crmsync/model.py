@@ -249,6 +249,15 @@ class DefinitionRef:
     version: str
     sha256: str
 
+    @property
+    def short_hash(self) -> str:
+        return self.sha256[:12]
+
+    def beside(self, other: "DefinitionRef") -> str:
+        """Name it next to another: with the start of its hash where an unchanged version does not tell them apart."""
+        named = f"{self.id} {self.version}"
+        return f"{named} {self.short_hash}" if (self.id, self.version) == (other.id, other.version) else named
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -1,5 +1,6 @@
 """`check`, `definition`, `sign`, `new-definition`: the agreement by itself; no portal, store or token."""
 
+import re
 import sys
 from collections.abc import Callable
 from importlib.resources import files
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from crmsync.definition.review.check import Checkup
 
 EXAMPLES = ("b2b-saas", "breakfast-baskets")
+IN_FORCE = "active"
 _STDIN = "-"
 _UNSOUND = OperatorError.exit_status
 
@@ -73,12 +75,17 @@ def show(call: "Call", file: str | None, *, html: bool, as_json: bool) -> None:
 
 
 @definition.command("diff")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", metavar="[OLD]", default=IN_FORCE)
+@click.argument("new", metavar="[NEW]", required=False)
 @json_option
-def diff(old: str, new: str, *, as_json: bool) -> None:
-    """Say what changed in meaning from OLD to NEW; wording apart."""
-    before, after = load_from(old), load_from(new)
+@click.pass_obj
+def diff(call: "Call", old: str, new: str | None, *, as_json: bool) -> None:
+    """Say what changed in meaning from OLD to NEW; wording apart.
+
+    Each is a file, -, the hash of one that was used here, or `active`: the one in force. Left out: from `active` to
+    the file of the settings.
+    """
+    before, after = one_of(call, old), one_of(call, new or path_of(call))
     found = compare(before, after)
     if as_json:
         print_json(render.difference_document(before, after, found))
@@ -171,6 +178,33 @@ def checkup(file: str) -> "Checkup":
 def load_from(file: str) -> Definition:
     """*Raises* DefinitionError with every problem."""
     return load(sys.stdin.buffer.read() if file == _STDIN else Path(file), name=_name(file))
+
+
+def one_of(call: "Call", name: str) -> Definition:
+    """
+    Load a file, or a definition that the store keeps: the one in force, or by its hash.
+
+    Raises:
+        OperatorError: none is in force, or the store does not keep it.
+        DefinitionError: every problem of a file.
+    """
+    is_hash = re.fullmatch(r"[0-9a-f]{8,64}", name) and not Path(name).exists()
+    return _kept(call, name) if name == IN_FORCE or is_hash else load_from(name)
+
+
+def _kept(call: "Call", name: str) -> Definition:
+    from crmsync.cli.session import session  # a difference between files needs no store
+
+    with session(call) as app:
+        definitions = app.store.definitions
+        active = definitions.active_at() if name == IN_FORCE else None
+        kept = definitions.get(active.sha256 if active else name)
+    if kept is None:
+        what = "No definition is in force here" if name == IN_FORCE else f"No definition {name} is kept here"
+        raise OperatorError(
+            f"{what}.", next_step="Name a file, or a hash from the page Definition or the audit trail."
+        )
+    return load(kept.text, name=f"definition {kept.ref.version} ({kept.ref.short_hash})")
 
 
 def refuse_unsound(done: "Checkup") -> None:

@@ -66,10 +66,11 @@ def _reasons(tally: Tally, limits: Limits, around: Circumstances) -> Iterator[st
             f"guard.max_shrink allows {limits.max_shrink:.1%}. Plans wait until a list has them again, "
             "or the setting allows it."
         )
-    if limits.park_on_new_definition and around.active and around.active.sha256 != around.current.sha256:
+    before, after = around.active, around.current
+    if limits.park_on_new_definition and before and before.sha256 != after.sha256:
         yield (
-            f"First plan under a changed definition ({around.active.id} {around.active.version} -> "
-            f"{around.current.id} {around.current.version}); guard.park_on_new_definition is on."
+            f"First plan under a changed definition ({before.beside(after)} -> {after.beside(before)}); "
+            "guard.park_on_new_definition is on."
         )
     if around.mode == "plan":
         yield "writes.mode is plan: a person applies every plan."

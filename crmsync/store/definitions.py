@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from crmsync.model import DefinitionRef
 from crmsync.store import tables as t
@@ -21,13 +20,19 @@ class KeptDefinition:
     Attributes:
         text: the file, byte for byte.
         loaded_at: when the store saw it first.
-        activated_at: when it last became the one that decides; None: never.
     """
 
     ref: DefinitionRef
     text: str
     loaded_at: datetime
-    activated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """From `at` on this definition was the one that decides, until the next activation."""
+
+    ref: DefinitionRef
+    at: datetime
 
 
 class Definitions:
@@ -58,22 +63,21 @@ class Definitions:
             rows = conn.execute(
                 sa.select(t.definitions).where(c.sha256.startswith(sha256, autoescape=True)).limit(2)
             ).mappings()
-            found = [_kept(conn, row) for row in rows.all()]
+            found = [_kept(row) for row in rows.all()]
         return found[0] if len(found) == 1 else None
 
-    def all(self) -> tuple[KeptDefinition, ...]:
-        """Return the newest first."""
-        c = t.definitions.c
+    def activations(self) -> tuple[Activation, ...]:
+        """Return each time a definition came into force, the newest first: one may come back after another."""
         with self._database.read() as conn:
-            rows = conn.execute(sa.select(t.definitions).order_by(c.loaded_at.desc(), c.sha256)).mappings()
-            return tuple(_kept(conn, row) for row in rows.all())
+            found = conn.execute(_activations().order_by(t.audit.c.seq.desc())).all()
+        return tuple(Activation(definition_from(text), from_text(at)) for text, at in found)
 
-    def active_at(self, instant: datetime) -> DefinitionRef | None:
-        """Return the definition that decided at an instant; None: none had been activated."""
+    def active_at(self, instant: datetime | None = None) -> DefinitionRef | None:
+        """Return the definition that decided at an instant (None: decides now); None: none had been activated."""
         a = t.audit.c
-        query = _activations().where(a.at <= to_text(instant)).order_by(a.seq.desc()).limit(1)
+        query = _activations() if instant is None else _activations().where(a.at <= to_text(instant))
         with self._database.read() as conn:
-            text = conn.scalar(query.with_only_columns(a.definition))
+            text = conn.scalar(query.order_by(a.seq.desc()).limit(1).with_only_columns(a.definition))
         return None if text is None else definition_from(text)
 
 
@@ -82,11 +86,6 @@ def _activations() -> sa.Select[tuple[str, str]]:
     return sa.select(a.definition, a.at).where(a.kind == "definition.activated", a.definition.is_not(None))
 
 
-def _kept(conn: Connection, row: t.Row) -> KeptDefinition:
+def _kept(row: t.Row) -> KeptDefinition:
     ref = DefinitionRef(row["id"], row["version"], row["sha256"])
-    activated = None
-    for one in conn.execute(_activations().order_by(t.audit.c.seq.desc())):
-        if definition_from(one.definition).sha256 == ref.sha256:
-            activated = from_text(one.at)
-            break
-    return KeptDefinition(ref, row["text"], from_micros(row["loaded_at"]), activated)
+    return KeptDefinition(ref, row["text"], from_micros(row["loaded_at"]))

@@ -120,11 +120,24 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class DefinitionVersion:
-    """A definition that was active. `until` None: it still is."""
+    """A span in which a definition was in force; it may have several. `until` None: it still is."""
 
     ref: DefinitionRef
     since: datetime
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """
+    The definition that the file holds now while another one is in force.
+
+    Attributes:
+        plan: the one it waits in, or was approved in; None: no plan was made with it yet, or it was rejected.
+    """
+
+    ref: DefinitionRef
+    plan: Plan | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +256,17 @@ class Desk(Protocol):
     # --- definition ----------------------------------------------------------------------------------------
 
     def definition(self, sha256: str | None = None) -> DefinitionView | None:
-        """Return the definition in use, or a former one by its hash (or the start of it); None: not known."""
+        """
+        Return the one in force, or any by its hash (or the start of it); None: not known.
 
-    def is_current(self, ref: DefinitionRef) -> bool: ...
+        Before any is in force: the one of the file.
+        """
 
-    def versions(self) -> tuple[DefinitionVersion, ...]: ...
+    def newer(self) -> Newer | None:
+        """Return what the file holds while another definition is in force; None: they are the same."""
+
+    def versions(self) -> tuple[DefinitionVersion, ...]:
+        """Return the spans in which definitions were in force, without gaps; none before the first."""
 
     def difference(self, old: str, new: str) -> tuple[Difference, ...] | None:
         """Say what changed between two definitions, by hash, meaning first; None: one of them is not known."""

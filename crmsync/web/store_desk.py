@@ -32,7 +32,6 @@ from crmsync.model import (
     STAGE,
     Contact,
     ContactId,
-    DefinitionRef,
     Entry,
     Evaluation,
     Kind,
@@ -54,6 +53,7 @@ from crmsync.web.desk import (
     DefinitionVersion,
     DefinitionView,
     Funnel,
+    Newer,
     PlanReview,
     Step,
     Today,
@@ -61,6 +61,7 @@ from crmsync.web.desk import (
 )
 
 _PLANS_SHOWN = 50
+_UNDECIDED = {PlanStatus.OPEN, PlanStatus.PARKED, PlanStatus.APPROVED}
 _REVIEWS_KEPT = 8
 _SLICES_LOOKED_AT = 20  # of a hundred contacts each: a page must answer while somebody waits
 _EVALUATIONS_KEPT = 200
@@ -96,7 +97,7 @@ class StoreDesk:
     Reads for the pages. Safe to use from several threads; every read is a short transaction of its own.
 
     Attributes:
-        definition: the one in use. `qualifier` is compiled from it.
+        current: what the file holds: the next plan is made with it. `qualifier` is compiled from it.
         policy: what the settings allow to be written, today.
         now: our clock, aware UTC.
     """
@@ -120,7 +121,8 @@ class StoreDesk:
         return self.store.meta.portal_id
 
     def funnel(self) -> Funnel:
-        return Funnel(self.current.stages.order, self.store.mirror.stages())
+        definition, _ = self._decided_at()
+        return Funnel(definition.stages.order, self.store.mirror.stages())
 
     def today(self) -> Today:
         now = self.now()
@@ -170,7 +172,9 @@ class StoreDesk:
             version = now.stage_version if now else None
             reversals = self.store.trail.reversals([contact], told.definition).get(contact, ())
         plans = self.store.plans.of_contacts([contact])
-        return held(told, version, self.policy(), reversals, plans)
+        yield from held(told, version, self.policy(), reversals, plans)
+        if wants_stage_change(told) and self.newer():
+            yield "The definition was changed: its first plan says what becomes of this."
 
     def _outlined(
         self, contact: ContactId, at: datetime | None
@@ -213,9 +217,9 @@ class StoreDesk:
     def _is_remembered(self, contact: ContactId) -> bool:
         return bool(self.store.trail.entries(AuditFilter(contact=contact), limit=1))
 
-    def _decided_at(self, at: datetime | None) -> tuple[Definition, Qualifier]:
-        """Return the definition that decided at an instant; the current one where the store has none of then."""
-        ref = self.store.definitions.active_at(at) if at else None
+    def _decided_at(self, at: datetime | None = None) -> tuple[Definition, Qualifier]:
+        """Return what decided at an instant (None: decides now); what the file holds where the store has none."""
+        ref = self.store.definitions.active_at(at)
         if ref is None or ref.sha256 == self.current.ref.sha256:
             return self.current, self.qualifier
         then = self._kept(ref.sha256)
@@ -311,7 +315,7 @@ class StoreDesk:
     # --- definition ----------------------------------------------------------------------------------------
 
     def definition(self, sha256: str | None = None) -> DefinitionView | None:
-        definition = self.current if sha256 is None else self._kept(sha256)
+        definition = self._decided_at()[0] if sha256 is None else self._kept(sha256)
         if definition is None:
             return None
         terms = definition.terms
@@ -325,18 +329,19 @@ class StoreDesk:
             self._text(definition.ref.sha256),
         )
 
-    def is_current(self, ref: DefinitionRef) -> bool:
-        return ref.sha256 == self.current.ref.sha256
+    def newer(self) -> Newer | None:
+        held, in_force = self.current.ref, self.store.definitions.active_at()
+        if in_force is None or in_force.sha256 == held.sha256:
+            return None
+        made = (one for one in self.store.plans.plans(limit=_PLANS_SHOWN) if one.definition == held)
+        return Newer(held, next((one for one in made if one.status in _UNDECIDED), None))
 
     def versions(self) -> tuple[DefinitionVersion, ...]:
-        found = []
-        until: datetime | None = None
-        kept = [one for one in self.store.definitions.all() if one.activated_at is not None]
-        for one in sorted(kept, key=lambda one: one.activated_at or one.loaded_at, reverse=True):
-            since = one.activated_at or one.loaded_at
-            found.append(DefinitionVersion(one.ref, since, until))
-            until = since
-        return tuple(found)
+        found = self.store.definitions.activations()
+        ends = (None, *(one.at for one in found))
+        return tuple(
+            DefinitionVersion(one.ref, one.at, until) for one, until in zip(found, ends, strict=False)
+        )
 
     def difference(self, old: str, new: str) -> tuple[Difference, ...] | None:
         before, after = self._kept(old), self._kept(new)

@@ -524,15 +524,20 @@ def test_definitions_are_kept_by_hash_and_found_by_when_they_decided(store: Stor
 
     kept = store.definitions.get("ab" * 5)
     assert kept is not None
-    assert (kept.ref, kept.text, kept.loaded_at, kept.activated_at) == (
-        DEFINITION,
-        "first, signed",
-        NOON,
-        NOON,
-    )
-    assert [one.ref for one in store.definitions.all()] == [newer, DEFINITION]
+    assert (kept.ref, kept.text, kept.loaded_at) == (DEFINITION, "first, signed", NOON)
+    assert store.definitions.active_at() == newer
     assert store.definitions.active_at(NOON + timedelta(hours=1)) == DEFINITION
     assert store.definitions.active_at(activated_at) == newer
     assert store.definitions.active_at(NOON - timedelta(hours=1)) is None
     assert store.definitions.get("zz") is None
     assert store.definitions.get("") is None
+
+
+def test_a_definition_that_comes_back_into_force_has_two_spans(store: Store, clock: Clock) -> None:
+    newer = DefinitionRef("b2b", "2", "cd" * 32)
+    expected = []
+    for one in (DEFINITION, newer, DEFINITION):
+        expected.append((one, clock.forward(days=1)))
+        store.trail.append([Draft("definition.activated", definition=one)])
+
+    assert [(one.ref, one.at) for one in store.definitions.activations()] == expected[::-1]

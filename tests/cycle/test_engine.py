@@ -154,6 +154,19 @@ def test_the_first_plan_under_a_changed_definition_is_parked(world: World) -> No
     assert "changed definition" in summary.plan.reasons[0]
 
 
+def test_a_definition_changed_under_the_same_version_is_named_by_its_hash(world: World) -> None:
+    world.portal.put(a_contact("101", "lead"))
+    before = world.engine().config.definition
+    world.sync()
+    changed = world.with_(definition=DEFINITION.replace("points: 40", "points: 41"))
+
+    plan, after = changed.sync().plan, changed.engine().config.definition
+
+    assert plan is not None
+    assert f"1 {before.sha256[:12]} -> " in plan.reasons[0]
+    assert f"1 {after.sha256[:12]})" in plan.reasons[0]
+
+
 def test_a_move_backward_is_cleared_then_set_each_with_its_own_intent(world: World) -> None:
     world.portal.put(a_contact("101", "marketingqualifiedlead", jobtitle="VP Sales"))
 

@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from crmsync.cycle.reconcile import Policy
-from crmsync.model import STAGE, Gone, Intake, Kind, Own, PlanStatus, Version
+from crmsync.definition.evaluation.evaluator import Evaluator
+from crmsync.definition.load import load
+from crmsync.model import STAGE, ContactId, Draft, Gone, Intake, Kind, Own, PlanStatus, Version
 from crmsync.store.audit.filtering import AuditFilter
 from tests.edge.web_desk import EMAIL, PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
@@ -311,7 +313,7 @@ def test_the_definition_is_told_in_sentences_with_version_and_signatures(http: h
     assert "Becomes MQL (marketing qualified lead) when fit is A or B g.fit , and" in said
     assert "Signed for marketing void" in said
     assert "28 Feb 2027" in said
-    assert re.search(r"b2b-saas 2026\.4 5 Oct 2026, 07:\d\d UTC now", said)
+    assert re.search(r"b2b-saas 2026\.4 [0-9a-f]{12} 5 Oct 2026, 07:\d\d UTC now", said)
 
 
 def test_a_definition_is_found_by_the_start_of_its_hash(scene: Scene, http: httpx.Client) -> None:
@@ -327,8 +329,6 @@ def test_the_difference_of_two_definitions_is_told(tmp_path: Path) -> None:
             '"2026.4"', '"2026.5"'
         )
         assert later != text
-        from crmsync.definition.load import load
-
         new = load(later)
         visited.store.definitions.keep(old.ref, text)
         visited.store.definitions.keep(new.ref, later)
@@ -340,6 +340,77 @@ def test_the_difference_of_two_definitions_is_told(tmp_path: Path) -> None:
         assert "eng.demo" in said
         assert "50" in said
         assert "60" in said
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Iterator[Visit]:
+    """Two definitions of the same version: one in force, with a span before another's; one in the file, in PLAN."""
+    with visit(tmp_path) as visited:
+        old = visited.desk.current
+        text = Path(old.name).read_text(encoding="utf-8")
+        other, new = (
+            load(text.replace("points: 50, within: 90d", f"points: {points}, within: 90d"))
+            for points in (55, 60)
+        )
+        visited.store.definitions.keep(old.ref, text)
+        visited.store.definitions.keep(new.ref, text.replace("points: 50, w", "points: 60, w"))
+        for one in (old, other, old):
+            visited.clock.advance(60)
+            visited.store.trail.append([Draft("definition.activated", definition=one.ref)])
+        visited.desk.current, visited.desk.qualifier = new, Evaluator(new)
+        plan = visited.store.plans.plan(PLAN)
+        assert plan is not None
+        visited.store.plans.finish(replace(plan, definition=new.ref))
+        yield visited
+
+
+def test_a_changed_file_is_not_shown_as_the_definition_but_as_what_waits(changed: Visit) -> None:
+    new, old = changed.desk.current.ref, changed.store.definitions.active_at()
+    assert old is not None
+
+    here, there = (
+        words(changed.http.get("/definition")),
+        words(changed.http.get(f"/definition/{new.short_hash}")),
+    )
+
+    assert re.search(rf"b2b-saas 2026\.4 in force [^·]+ · {old.short_hash}", here)
+    assert f"The file holds a newer one, b2b-saas 2026.4 {new.short_hash} : it waits in plan {PLAN}" in here
+    assert f"until then b2b-saas 2026.4 {old.short_hash} is in force" in there
+    assert "no longer in force" not in here + there
+
+
+def test_a_changed_file_does_not_decide_what_the_contact_page_says(changed: Visit) -> None:
+    view = changed.desk.contact(ContactId("101"))
+
+    assert view is not None
+    assert view.evaluation is not None
+    assert view.evaluation.definition == changed.store.definitions.active_at()
+
+
+def test_a_newer_definition_whose_plan_was_rejected_waits_for_the_next_one(changed: Visit) -> None:
+    changed.store.plans.decide(PLAN, PlanStatus.REJECTED, "Anna")
+
+    assert "it waits for the next cycle to make its first plan" in words(changed.http.get("/definition"))
+
+
+def test_versions_of_one_name_are_told_apart_and_every_span_is_listed(changed: Visit) -> None:
+    table = changed.http.get("/definition").text.partition('id="versions"')[2]
+    spans = re.findall(r"<code>([0-9a-f]{12})</code>", table)
+
+    assert spans == [one.ref.short_hash for one in changed.desk.versions()]
+    assert len(spans) == 3
+    assert f"since b2b-saas 2026.4 {spans[1]}" in table
+
+
+def test_the_plan_of_a_changed_definition_leads_to_what_changed(changed: Visit) -> None:
+    link = re.search(r'href="(/definition/difference[^"]+)"', changed.http.get(f"/plans/{PLAN}").text)
+    assert link is not None
+
+    said = words(changed.http.get(unescape(link[1])))
+
+    old, new = changed.desk.versions()[0].ref, changed.desk.current.ref
+    assert f"From b2b-saas 2026.4 {old.short_hash} to b2b-saas 2026.4 {new.short_hash}" in said
+    assert "eng.demo" in said
 
 
 # --- nothing yet -------------------------------------------------------------------------------------------
@@ -355,7 +426,7 @@ def test_the_difference_of_two_definitions_is_told(tmp_path: Path) -> None:
     ("/audit", "The trail is empty."),
     ("/audit?cause=promoted", "No entry matches."),
     ("/audit/verify", "Not checked since crmsync was started."),
-    ("/definition", "No definition has been active yet"),
+    ("/definition", "No definition has been in force yet"),
 ])  # fmt: skip
 def test_where_there_is_nothing_a_page_says_what_comes_next(empty: Visit, path: str, said: str) -> None:
     assert said in words(empty.http.get(path))

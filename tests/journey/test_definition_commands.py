@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from crmsync.cli import root
+from crmsync.clock import utcnow
 from crmsync.definition.load import load
+from crmsync.model import Draft
+from crmsync.store import open_store
 from tests.agreements import agreement_text
 from tests.journey.command import environment_of
 
@@ -220,6 +224,26 @@ def test_a_difference_is_meaning_first(tmp_path: Path) -> None:
     assert text.index("points") < text.index("decide nothing")
     assert [one["path"] for one in told["meaning"]] == ["fit.industry.points"]
     assert [one["path"] for one in told["wording"]] == ["criteria.fit.industry.why"]
+
+
+def test_the_definition_in_force_is_compared_by_name_or_hash(tmp_path: Path) -> None:
+    for folder in ("config", "var"):
+        (tmp_path / folder).mkdir()
+    written(tmp_path, {"fit/criteria/0/points": 41}, "config/definition.yaml")
+    old = load(tmp_path / written(tmp_path, None, "old.yaml"))
+    with closing(open_store(f"sqlite:///{tmp_path}/var/crmsync.db", portal="1", now=utcnow)) as store:
+        store.definitions.keep(old.ref, (tmp_path / "old.yaml").read_text(encoding="utf-8"))
+        nothing = run(tmp_path, "definition", "diff", status=2).stderr.decode()
+        store.trail.append([Draft("definition.activated", definition=old.ref)])
+
+    by_name = document(tmp_path, "definition", "diff")
+    by_hash = document(tmp_path, "definition", "diff", old.ref.sha256[:12], "config/definition.yaml")
+    unknown = run(tmp_path, "definition", "diff", "0" * 12, status=2).stderr.decode()
+
+    assert "No definition is in force here" in nothing
+    assert [one["path"] for one in by_name["meaning"]] == ["fit.industry.points"]
+    assert by_hash == by_name
+    assert "No definition 000000000000 is kept here" in unknown
 
 
 def test_no_difference_is_said(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ def show(ask: Ask) -> Response:
         "definition.html",
         view=view,
         versions=versions,
-        is_current=sha256 is None or ask.desk.is_current(view.ref),
+        in_force=versions[0].ref if versions else None,
+        was_in_force=any(one.ref == view.ref for one in versions),
+        newer=ask.desk.newer(),
         is_overdue=review_by is not None and review_by < ask.now.date(),
     )
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from crmsync.cycle.revert import REMAINS
-from crmsync.model import Plan, PlanId, PlanStatus
+from crmsync.model import DefinitionRef, Plan, PlanId, PlanStatus
 from crmsync.web.asking import NAMELESS, Ask, not_here
 
 _DECIDABLE = (PlanStatus.OPEN, PlanStatus.PARKED)
@@ -52,5 +52,12 @@ def _page(ask: Ask, plan: Plan, *, status: int = 200, problem: str = "") -> Resp
         conflicts_shown=_CONFLICTS_SHOWN,
         remains=REMAINS if plan.is_revert else (),
         can_decide=plan.status in _DECIDABLE,
+        changed_from=_changed_from(ask, plan),
         problem=problem,
     )
+
+
+def _changed_from(ask: Ask, plan: Plan) -> DefinitionRef | None:
+    """Return the definition in force where approving would bring another one into force."""
+    in_force = next((one.ref for one in ask.desk.versions()), None)
+    return in_force if plan.status in _DECIDABLE and in_force != plan.definition else None
