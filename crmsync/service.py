@@ -12,6 +12,7 @@ from crmsync.app import App
 from crmsync.cycle.engine import Summary
 from crmsync.cycle.revert import Request
 from crmsync.daemon import Daemon, Health
+from crmsync.definition.wording.words import counted
 from crmsync.errors import DefinitionError
 from crmsync.metrics import metrics_text
 from crmsync.model import PlanId, PlanStatus
@@ -98,8 +99,8 @@ class Service:
         except DefinitionError as error:
             ref = self.app.definition.ref
             self.health.definition_problem = (
-                f"The definition file has {len(error.problems)} problem(s), see `crmsync check`; "
-                f"{ref.id} {ref.version} stays in force."
+                f"{path} has {counted(len(error.problems), 'problem')}; cycles go on with "
+                f"{ref.id} {ref.version} ({ref.short_hash}). Run `crmsync check`, and correct the file."
             )
             structlog.get_logger().warning(
                 "definition.refused",
@@ -129,7 +130,7 @@ class Service:
         health = self.health
         document: dict[str, Any] = {
             "ok": not health.problem,
-            "problems": [health.problem] if health.problem else [],
+            "problems": [one for one in (health.problem, health.definition_problem) if one],
             "may_write": health.may_write,
             "definition_problem": health.definition_problem or None,
             "waits_for": str(self.app.waits_for) if self.app.waits_for else None,

@@ -176,8 +176,8 @@ class Desk(Protocol):
         """
         Say how the daemon is, JSON types only.
 
-        `ok`: bool; `problems`: sentences with the next step; everything else is shown by its name, `budget` (a mapping)
-        in a place of its own.
+        `ok`: cycles go well; `problems`: sentences with the next step, also while ok; everything else is shown by its
+        name, `budget` (a mapping) in a place of its own.
         """
 
     def metrics(self) -> str:
@@ -220,8 +220,10 @@ class Desk(Protocol):
 
     def run(self, run: RunId) -> RunLine | None: ...
 
-    def run_steps(self, run: RunId, *, before: int | None = None, limit: int = 100) -> tuple[Step, ...]:
-        """Return the changes that a run intended, each with its outcome."""
+    def run_steps(
+        self, run: RunId, *, of_property: str | None = None, before: int | None = None, limit: int = 100
+    ) -> tuple[Step, ...]:
+        """Return the changes that a run intended (of one property alone), each with its outcome."""
 
     def revert(self, request: Request) -> Undone:
         """

@@ -271,8 +271,10 @@ class StoreDesk:
     def run(self, run: RunId) -> RunLine | None:
         return self.store.trail.run(run)
 
-    def run_steps(self, run: RunId, *, before: int | None = None, limit: int = 100) -> tuple[Step, ...]:
-        where = AuditFilter(run=run, kind="change.intended")
+    def run_steps(
+        self, run: RunId, *, of_property: str | None = None, before: int | None = None, limit: int = 100
+    ) -> tuple[Step, ...]:
+        where = AuditFilter(run=run, kind="change.intended", property=of_property)
         return self._with_outcomes(self.store.trail.entries(where, before=before, limit=limit))
 
     def _with_outcomes(self, intents: Sequence[Entry]) -> tuple[Step, ...]:

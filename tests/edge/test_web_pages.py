@@ -79,6 +79,23 @@ def test_the_overview_shows_the_plan_that_waits_and_why(scene: Scene, http: http
     assert f"1 plan waits for you {plan.id} : {' '.join(plan.reasons)}" in words(http.get("/"))
 
 
+def test_what_needs_a_person_stands_on_top_while_cycles_go_well(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        told = {
+            "ok": True,
+            "problems": ["The file has 2 problems."],
+            "definition_problem": "The file has 2 problems.",
+        }
+        visited.desk.daemon = replace(visited.desk.daemon, health=lambda: told)
+
+        said = words(visited.http.get("/"))
+
+        assert visited.http.get("/healthz").status_code == 200
+        assert "Something needs you The file has 2 problems." in said.partition("Funnel")[0]
+        assert "State degraded" in said
+        assert said.count("The file has 2 problems.") == 1
+
+
 # --- contact -----------------------------------------------------------------------------------------------
 
 
@@ -209,19 +226,34 @@ def test_an_applied_plan_has_no_buttons(scene: Scene, http: httpx.Client) -> Non
     assert "<button" not in http.get(f"/plans/{plan.id}").text.partition("<main")[2]
 
 
-def test_a_run_shows_every_change_with_its_outcome_over_its_pages(scene: Scene, http: httpx.Client) -> None:
+def test_a_run_shows_every_change_once_over_its_pages_a_contact_on_one(
+    scene: Scene, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crmsync.web.pages.runs._CHANGES_A_PAGE", 100)
     first = scene.app.store.trail.runs(limit=100)[-1]
-    path, seen, outcomes = f"/runs/{first.id}", [], []
+    path, seen, contacts, outcomes = f"/runs/{first.id}", [], [], []
 
     while path:
-        page = http.get(path).text
-        seen += re.findall(r'<th scope="row"><a href="/audit/(\d+)"', page)
+        page = http.get(path).text.partition('id="changes"')[2]
+        seen += re.findall(r'href="/audit/(\d+)"', page)
+        contacts += re.findall(r'<th scope="row"><a href="/contacts/(\d+)"', page)
         outcomes += re.findall(r'<td><span class="tag (\w+)"', page)
         older = re.search(r'href="([^"]+)" rel="next"', page)
         path = unescape(older[1]) if older else ""
 
     assert len(seen) == len(set(seen)) == first.kinds["change.intended"]
-    assert outcomes == ["applied"] * len(seen)
+    assert len(contacts) == len(set(contacts))
+    assert outcomes == ["applied"] * len(contacts)
+
+
+def test_a_run_shows_its_stage_changes_before_all_else(scene: Scene, http: httpx.Client) -> None:
+    first = scene.app.store.trail.runs(limit=100)[-1]
+    moved = scene.app.store.trail.entries(AuditFilter(run=first.id, kind="change.intended", property=STAGE))
+    assert moved
+
+    shown = http.get(f"/runs/{first.id}").text.partition('id="stages"')[2].partition("</table>")[0]
+
+    assert re.findall(r'href="/audit/(\d+)"', shown) == [str(one.seq) for one in moved]
 
 
 def test_a_revert_says_what_stays_and_what_it_cannot_undo(tmp_path: Path) -> None:
