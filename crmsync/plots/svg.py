@@ -16,8 +16,13 @@ from crmsync.insight.pictures import Reading, Segment
 Rows: TypeAlias = list[dict[str, Any]]
 
 _KEPT = 256
-_A_YEAR = timedelta(days=400)
-_SHORT, _LONG = "%-d %b", "%b %Y"
+_LABELS = (  # of an axis: the shortest span that is longer says how instants are written, and how many or which
+    (timedelta(minutes=10), "%H:%M:%S", 3),
+    (timedelta(days=2), "%-d %b, %H:%M", 3),
+    (timedelta(days=6), "%-d %b", "day"),  # a number of them would stand at noon too, under the same label
+    (timedelta(days=400), "%-d %b", 6),
+    (timedelta.max, "%b %Y", 6),
+)
 _WIDTH = 440  # of what is drawn: with its axis it fits half a page as it is
 _PADDING = {
     "left": 14,
@@ -209,13 +214,12 @@ def _days(rows: Rows) -> Any:
 
 
 def _time_axis(begin: str, end: str) -> Any:
-    """Make an axis whose labels name the day, or the month where years go by."""
+    """Make an axis whose labels differ: seconds on the first minutes, hours, days, months where years go by."""
     import altair as alt
 
     span = datetime.fromisoformat(end) - datetime.fromisoformat(begin)
-    return alt.Axis(
-        labelOverlap=True, labelSeparation=8, tickCount=6, format=_LONG if span > _A_YEAR else _SHORT
-    )
+    written, ticks = next((written, ticks) for longest, written, ticks in _LABELS if span < longest)
+    return alt.Axis(labelOverlap=True, labelSeparation=8, tickCount=ticks, format=written)
 
 
 def _themed(chart: Any) -> Any:

@@ -1,7 +1,7 @@
 """Segments, readings and counts -> pictures in plain text: 80 columns, no colour, read the same in a log or a mail."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from crmsync.insight import words
@@ -12,6 +12,7 @@ _LABEL = 13  # columns for the name in front
 _ROOM = 51  # and for a life; behind it stand the numbers
 _LEVELS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_TWO_DAYS = timedelta(days=2)  # of a shorter life the hours are told
 _IN, _OUT = "█", "·"
 
 
@@ -81,7 +82,8 @@ def _scores(readings: Sequence[Reading], begin: datetime, end: datetime) -> Iter
 
 
 def _axis(begin: datetime, end: datetime) -> str:
-    first, last = words.day(begin), words.day(end)
+    told = words.instant if end - begin < _TWO_DAYS else words.day
+    first, last = told(begin), told(end)
     return f"{_label('')}{first}{last:>{_ROOM - len(first)}}"
 
 

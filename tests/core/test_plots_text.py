@@ -46,6 +46,14 @@ def test_a_stage_of_a_second_is_still_seen() -> None:
     assert told[0].count("█") == 1
 
 
+def test_on_the_first_day_the_axis_tells_the_hours() -> None:
+    begun = NOW - timedelta(hours=3)
+
+    axis = life((Segment("lead", begun, NOW, ""),), (), ORDER, NOW)[-1]
+
+    assert axis.strip() == "22 Nov 2026, 09:00 UTC       22 Nov 2026, 12:00 UTC"
+
+
 def test_nothing_known_draws_nothing() -> None:
     assert life((), (), ORDER, NOW) == ()
 

@@ -202,6 +202,23 @@ def test_a_score_holds_until_now() -> None:
     assert "Fit 40 on 13 Nov 2026, 12:00 UTC" in svg
 
 
+@pytest.mark.parametrize("span", [
+    timedelta(seconds=50), timedelta(minutes=30), timedelta(hours=5), timedelta(hours=40), timedelta(hours=49),
+    timedelta(days=3), timedelta(days=6), timedelta(days=300), timedelta(days=2_000),
+])  # fmt: skip
+def test_no_two_labels_of_an_axis_are_the_same(span: timedelta) -> None:
+    segments = (
+        Segment("lead", NOW - span, NOW - span / 2, ""),
+        Segment("customer", NOW - span / 2, NOW, "x"),
+    )
+
+    svg = Plots().stages(segments, ("lead", "customer"))
+
+    labels = [text for text in re.findall(r">([^<>]+)</text>", svg) if re.search(r"\d", text)]
+    assert len(labels) >= 2
+    assert len(set(labels)) == len(labels)
+
+
 def test_stages_stand_in_funnel_order_whatever_came_first() -> None:
     segments = (
         Segment("marketingqualifiedlead", NOW - timedelta(days=9), NOW - timedelta(days=3), ""),

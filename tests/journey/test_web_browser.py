@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from crmsync.definition.load import load
+from crmsync.definition.wording.page import as_html as definition_page
 from crmsync.model import PlanStatus
 from crmsync.plots.svg import Plots
 from crmsync.report.gather import gather
@@ -119,6 +122,13 @@ def visiting(browser: Browser, site: Site) -> Iterator[Visitor]:
     context.close()
 
 
+_BROKEN_WORDS = """
+    all => all.filter(one => !/\\s/.test(one.textContent.trim())).filter(one => {
+      const range = document.createRange()
+      range.selectNodeContents(one)
+      return range.getClientRects().length > 1
+    }).map(one => one.textContent)
+"""
 NAMES = (
     "overview", "search", "contact", "contact then", "contact that waits", "hostile contact", "plans", "plan", "runs",
     "run", "audit", "audit filtered", "audit, nothing found", "entry", "verification", "definition",
@@ -234,6 +244,7 @@ def test_axe_finds_nothing_in_a_report(browser: Browser, site: Site, tmp_path: P
 
     assert found == []
     assert visiting.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert visiting.page.locator("th[scope=row]:not(:has(code))").evaluate_all(_BROKEN_WORDS) == []
     assert visiting.problems == []
     context.close()
 
@@ -246,6 +257,32 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, site: Site, name: str) 
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     expect(page.get_by_role("link", name="Overview").first).to_be_in_viewport()
     context.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["overview", "plans", "plan", "runs", "run", "audit", "definition", "contact"]
+)
+def test_on_a_phone_no_column_of_a_table_is_out_of_sight(browser: Browser, site: Site, name: str) -> None:
+    context = browser.new_context(viewport=PHONE)
+    page = visitor(context, site).go(name)
+
+    tables = page.locator(".scroll:has(table):visible")
+    wide = tables.evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"
+    )
+    assert wide == []
+    context.close()
+
+
+def test_the_definition_to_sign_fits_a_phone(browser: Browser, tmp_path: Path) -> None:
+    starter = Path(str(files("crmsync") / "starter" / "definition.yaml"))
+    (tmp_path / "definition.html").write_text(definition_page(load(starter)), encoding="utf-8")
+    page = browser.new_page(viewport=PHONE)
+
+    page.goto((tmp_path / "definition.html").as_uri())
+
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.close()
 
 
 def test_without_javascript_everything_can_be_read_and_filtered(browser: Browser, site: Site) -> None:
