@@ -70,7 +70,7 @@ class Definitions:
         """Return each time a definition came into force, the newest first: one may come back after another."""
         with self._database.read() as conn:
             found = conn.execute(_activations().order_by(t.audit.c.seq.desc())).all()
-        return tuple(Activation(definition_from(text), from_text(at)) for text, at in found)
+        return tuple(Activation(definition_from(one.definition), from_text(one.at)) for one in found)
 
     def active_at(self, instant: datetime | None = None) -> DefinitionRef | None:
         """Return the definition that decided at an instant (None: decides now); None: none had been activated."""
