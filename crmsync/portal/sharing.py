@@ -23,23 +23,25 @@ class Sharers:
         self._seen: deque[tuple[float, int]] = (
             deque()
         )  # ever fewer: the first is the most of those still believed
+        self._limit = 0
         self._next_at = 0.0
 
     def note(self, now: float, least: int, most: int, limit: int) -> None:
         """Take note of an answer: others have between `least` and `most` places of `limit`."""
         if least <= max(2, limit * _NOISE):
             return
+        self._limit = limit
         while self._seen and self._seen[-1][1] <= most:
             self._seen.pop()
         self._seen.append((now, most))
 
-    def left(self, now: float, limit: int, span_s: float) -> int:
-        """Tell how many places others leave to us; all of them when nobody was seen lately."""
+    def left(self, now: float, ours: int, span_s: float) -> int:
+        """Tell how many of the places that we may take others leave to us; all when nobody was seen lately."""
         while self._seen and self._seen[0][0] < now - span_s * _KEPT_WINDOWS:
             self._seen.popleft()
         if not self._seen:
-            return limit
-        return max(1, limit - self._seen[0][1] - ceil(limit * _MARGIN))
+            return ours
+        return min(ours, max(1, self._limit - self._seen[0][1] - ceil(self._limit * _MARGIN)))
 
     def wait_s(self, now: float) -> float:
         """Tell how long until the next of ours may go; 0: now, also when nobody was seen lately."""

@@ -79,6 +79,16 @@ def test_a_configured_burst_limit_stays_below_the_headers() -> None:
     assert budget.burst_limit == 50
 
 
+def test_a_configured_burst_limit_that_others_leave_room_for_is_used_whole() -> None:
+    time = FakeTime()
+    budget = a_budget(time, burst_per_10s=50)
+    for _ in range(50):
+        budget.answered(budget.acquire(Limit.BURST), headers(Max=190, Remaining=60))
+    sent = [send(budget, time, Limit.BURST) for _ in range(50)]
+
+    assert sent[-1] < 20.5
+
+
 @pytest.mark.parametrize("text", ["", "-5", "many", "1e9", "9" * 40])
 def test_an_unreadable_header_changes_nothing(text: str) -> None:
     time = FakeTime()
