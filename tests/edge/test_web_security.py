@@ -436,7 +436,7 @@ def test_a_bad_instant_is_no_error_of_ours(here: Visit, query: str) -> None:
 
 @pytest.mark.parametrize("path", [
     "/static/../site.py", "/static/..%2fsite.py", "/static/%2e%2e/site.py", "/static/....//site.py",
-    "/static//etc/passwd", "/static/%00", "/contacts/..%2f..%2fetc", "/plans/..%2f..", "/definition/%25",
+    "/static/site.py", "/static/templates/base.html", "/static/", "/static//etc/passwd", "/static/%00", "/contacts/..%2f..%2fetc", "/plans/..%2f..", "/definition/%25",
 ])  # fmt: skip
 def test_no_path_leads_out(here: Visit, path: str) -> None:
     answer = here.http.send(
@@ -445,6 +445,13 @@ def test_no_path_leads_out(here: Visit, path: str) -> None:
 
     assert answer.status_code == 404
     assert "def make_app" not in answer.text
+
+
+def test_what_the_pages_name_is_served_also_before_signing_in(there: Visit) -> None:
+    named = re.findall(r'(?:href|src)="(/static/[^"]+)"', there.http.get("/login").text)
+
+    assert {urlsplit(path).path for path in named} >= {"/static/crmsync.css", "/static/htmx.min.js"}
+    assert {there.http.get(path).status_code for path in named} == {200}
 
 
 # --- what is shown -----------------------------------------------------------------------------------------
