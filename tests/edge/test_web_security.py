@@ -238,6 +238,16 @@ def test_a_token_in_the_address_is_refused_even_a_right_one(there: Visit, name: 
     assert there.http.get("/").status_code == 303
 
 
+@pytest.mark.parametrize("name", ["t", "q", "secret", "session", "crmsync_session", "form_token"])
+def test_the_token_signs_in_by_the_form_alone(there: Visit, name: str) -> None:
+    there.http.get(f"/login?{name}={TOKEN}", headers={"authorization": f"Bearer {TOKEN}"})
+    assert there.http.get("/").status_code == 303
+
+    form_token = there.form_token("/login")
+    assert there.submit(f"/login?{name}={TOKEN}", form_token=form_token).status_code == 403
+    assert there.http.get("/").status_code == 303
+
+
 # --- who may change ----------------------------------------------------------------------------------------
 
 FOREIGN = [
@@ -436,7 +446,8 @@ def test_a_bad_instant_is_no_error_of_ours(here: Visit, query: str) -> None:
 
 @pytest.mark.parametrize("path", [
     "/static/../site.py", "/static/..%2fsite.py", "/static/%2e%2e/site.py", "/static/....//site.py",
-    "/static/site.py", "/static/templates/base.html", "/static/", "/static//etc/passwd", "/static/%00", "/contacts/..%2f..%2fetc", "/plans/..%2f..", "/definition/%25",
+    "/static//etc/passwd", "/static/%00", "/static/site.py", "/static/templates/base.html", "/static/",
+    "/contacts/..%2f..%2fetc", "/plans/..%2f..", "/definition/%25",
 ])  # fmt: skip
 def test_no_path_leads_out(here: Visit, path: str) -> None:
     answer = here.http.send(
