@@ -115,6 +115,12 @@ def test_a_variable_that_is_no_setting_is_told_with_what_may_have_been_meant(
     assert f"CRMSYNC_{name}: no such setting; {hint}" in refused().message
 
 
+def test_the_page_listens_on_this_machine_alone_unless_it_is_told_otherwise() -> None:
+    web = load().settings.web
+
+    assert (web.host, web.token.get_secret_value()) == ("127.0.0.1", "")
+
+
 def test_a_folder_is_no_settings_file(nowhere: Path) -> None:
     with pytest.raises(SettingsError, match="is a folder"):
         load(config=nowhere)

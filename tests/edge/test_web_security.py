@@ -1,10 +1,13 @@
 """The pages under attack: over real HTTP, judged by what was answered and by what was done."""
 
 import hmac
+import logging
 import re
 import socket
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 import httpx
@@ -398,7 +401,17 @@ def test_a_long_address_is_refused(here: Visit) -> None:
     assert here.http.get("/audit?cause=" + "x" * 3_000).status_code == 414
 
 
-SQL = ["' OR 1=1 --", "1; DROP TABLE audit", "%", "_", "\\", "a' UNION SELECT email FROM emails --", "\x00"]
+SQL = [
+    "' OR 1=1 --",
+    "1; DROP TABLE audit",
+    "%",
+    "_",
+    "%.",
+    "_un.",
+    "\\",
+    "a' UNION SELECT email FROM emails --",
+    "\x00",
+]
 
 
 @pytest.mark.parametrize("attack", SQL)
@@ -592,6 +605,20 @@ def test_what_a_person_can_mend_is_said_with_the_next_step(
 
     assert [answer.status_code for answer in answers] == [status] * 3
     assert all(str(error).partition("`")[0] in answer.text for answer in answers)
+
+
+def test_no_request_is_logged(
+    here: Visit, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    monkeypatch.setattr(
+        logging.getLogger(), "handlers", [QueueHandler(logged)]
+    )  # caplog hears the unheard too
+    with caplog.at_level(logging.DEBUG):
+        here.submit("/contacts/find", contact=EMAIL)
+
+    names = {logged.get().name.partition(".")[0] for _ in range(logged.qsize())}
+    assert names <= {"httpx", "httpcore"}  # the browser's
 
 
 def test_what_does_not_exist_has_a_page(here: Visit) -> None:
