@@ -1,5 +1,6 @@
 """What a sales rep reads: at most five reasons, what is missing, and nothing personal."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -259,6 +260,28 @@ def test_the_arithmetic_adds_up_line_by_line() -> None:
     assert "demo 2026-10-08 12:00, 45 d: +25 (\N{MULTIPLICATION SIGN} 0.5)" in text
     assert "Engagement 30" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_arithmetic_has_two_decimals_and_percent() -> None:
+    text = arithmetic(*judged(None, submitted("Book a demo", 10.123456), submitted("ebook A", 1)))
+
+    assert [
+        number for number in re.findall(r"[0-9]+\.[0-9]+", text) if len(number.partition(".")[2]) > 2
+    ] == []
+    assert "demo 2026-11-12 09:02, 10.12 d: +42.78 (\N{MULTIPLICATION SIGN} 0.86)" in text
+
+
+def test_a_share_is_seen_in_percent_as_it_is_asked_for() -> None:
+    text = arithmetic(*judged({f"{MQL}/enter": {"completeness": {"at_least": 0.75}}}))
+
+    assert "are known (saw 100 %)" in " ".join(text.split())
+
+
+def test_two_decimals_do_not_reach_a_limit_that_the_score_misses() -> None:
+    text = arithmetic(*judged(None, submitted("Book a demo", 45.00003)))
+
+    assert "+25  eng.demo" in text
+    assert "at least 25 (saw 24.99998" in text
 
 
 def test_the_arithmetic_says_where_a_limit_cut() -> None:

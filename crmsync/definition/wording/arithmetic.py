@@ -1,4 +1,4 @@
-"""Explanation -> the whole arithmetic as text of 80 columns: every number can be added up by hand."""
+"""Explanation -> the whole arithmetic as text of 80 columns, for people: two decimals; the document has all of them."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -66,7 +66,8 @@ def fit_lines(definition: Definition, evaluation: Evaluation) -> Iterator[str]:
     fit = (evaluation.explanation or {})["fit"]
     tiers = ", ".join(f"{band.name} from {number(band.least)}" for band in definition.fit.tiers)
     tier = f", tier {evaluation.tier} ({tiers})" if evaluation.tier else ""
-    yield from _wrapped(f"Fit {number(evaluation.fit)}{_limited(fit)}{tier}", "")
+    score = _shown(evaluation.fit, [band.least for band in definition.fit.tiers])
+    yield from _wrapped(f"Fit {score}{_limited(fit)}{tier}", "")
     yield from _criteria(fit["criteria"], definition)
     known = (evaluation.explanation or {})["completeness"]
     if known["known"] or known["unknown"]:
@@ -79,11 +80,10 @@ def engagement_lines(definition: Definition, evaluation: Evaluation) -> Iterator
     told = evaluation.explanation or {}
     levels = ", ".join(f"{band.name} from {number(band.least)}" for band in definition.engagement.levels)
     level = f", level {evaluation.level} ({levels})" if evaluation.level else ""
-    yield from _wrapped(
-        f"Engagement {number(evaluation.engagement)}{_limited(told['engagement'])}{level}", ""
-    )
+    score = _shown(evaluation.engagement, [band.least for band in definition.engagement.levels])
+    yield from _wrapped(f"Engagement {score}{_limited(told['engagement'])}{level}", "")
     for name, group in told["groups"].items():
-        yield from _wrapped(f"{spaced(name)} {number(group['value'])}{_limited(group)}", "  ")
+        yield from _wrapped(f"{spaced(name)} {_shown(group['value'])}{_limited(group)}", "  ")
         yield from _criteria(group["criteria"], definition)
 
 
@@ -99,7 +99,7 @@ def _limited(score: Json) -> str:
     if score["range"] is None:
         return ""
     low, high = score["range"]
-    cut = f", sum {number(score['sum'])}" if abs(score["sum"] - score["value"]) > 1e-5 else ""
+    cut = f", sum {_shown(score['sum'])}" if abs(score["sum"] - score["value"]) > 1e-5 else ""
     return f" ({number(low)} to {number(high)}{cut})"
 
 
@@ -107,9 +107,9 @@ def _limited(score: Json) -> str:
 
 
 def _criteria(criteria: Sequence[Json], definition: Definition) -> Iterator[str]:
-    width = max((len(signed(criterion["points"])) for criterion in criteria), default=0)
+    width = max((len(_points(criterion["points"])) for criterion in criteria), default=0)
     for criterion in criteria:
-        points = signed(round(criterion["points"], 6))
+        points = _points(criterion["points"])
         head = f"    {points:>{width}}  {criterion['id']}"
         name = f" ({criterion['name']})" if criterion["name"] else ""
         yield from _wrapped(f"{name.strip()} {_how(criterion, definition)}".strip(), f"{head}: ", 8 + width)
@@ -137,13 +137,13 @@ def _recency(criterion: Json) -> str:
     cut = (
         ""
         if abs(criterion["uncapped"] - criterion["points"]) < 1e-6
-        else f" of {number(criterion['uncapped'])}"
+        else f" of {_shown(criterion['uncapped'])}"
     )
     return f"{signed(criterion['points_per_event'])} each{half}{cap}{cut}"
 
 
 def _table(criterion: Json, definition: Definition) -> str:
-    saw = f"{spaced(criterion['fact'])} is {_saw(criterion['saw'])}"
+    saw = f"{spaced(criterion['fact'])} is {_saw(criterion)}"
     row = criterion["row"]
     if row is None:
         return f"{saw}: no row"
@@ -154,18 +154,21 @@ def _table(criterion: Json, definition: Definition) -> str:
 def _judged(part: Json, definition: Definition) -> str:
     """Return the condition, what it saw and its truth."""
     text = phrase(condition_of(part, definition), definition)
-    saw = f" (saw {_saw(part['saw'])})" if "saw" in part else ""
+    saw = f" (saw {_saw(part)})" if "saw" in part else ""
     return f"{text}{saw}: {_TRUTHS[part['truth']]}"
 
 
-def _saw(value: object) -> str:
-    match value:
+def _saw(part: Json) -> str:
+    match value := part["saw"]:
         case None:
             return "nothing"
         case bool():
             return "true" if value else "false"
+        case float() | int() if part.get("fact") == "completeness":
+            return percent(round(value, 4))
         case float() | int():
-            return number(value)
+            wants = part.get("wants")
+            return _shown(value, wants if isinstance(wants, list) else [wants])
         case dict():
             return f"{value['count']}, missing {both(value['missing'])}" if value["missing"] else "all"
         case list() | tuple():
@@ -181,18 +184,28 @@ def _events(criterion: Json, width: int) -> Iterator[str]:
         yield from _wrapped(_event(event), indent)
     if len(events) > _SHOWN_EVENTS:
         older = events[:-_SHOWN_EVENTS]
-        points = f": {signed(sum(e['points'] for e in older))}" if "points" in older[0] else ""
+        points = f": {_points(sum(e['points'] for e in older))}" if "points" in older[0] else ""
         yield f"{indent}and {len(older)} older ones{points}"
 
 
 def _event(event: Json) -> str:
     what = both(map(spaced, event["names"])) if event["names"] else event["source"]
     times = f"{event['count']} {TIMES} " if event["count"] != 1 else ""
-    text = f"{times}{what} {event['at'][:16].replace('T', ' ')}, {number(round(event['age_days'], 3))} d"
+    text = f"{times}{what} {event['at'][:16].replace('T', ' ')}, {_shown(event['age_days'])} d"
     if "points" not in event:
         return text
-    factor = f" ({TIMES} {number(event['factor'])})" if event["factor"] != 1 else ""
-    return f"{text}: {signed(round(event['points'], 6))}{factor}"
+    factor = _shown(event["factor"])
+    return f"{text}: {_points(event['points'])}" + (f" ({TIMES} {factor})" if factor != "1" else "")
+
+
+def _shown(value: float, limits: Sequence[float | None] = ()) -> str:
+    """Write two decimals; all of them where two would seem to reach a limit that the value misses."""
+    near = round(value, 2)
+    return number(value if near in limits else near)
+
+
+def _points(value: float) -> str:
+    return signed(round(value, 2))
 
 
 # --- truths
@@ -213,7 +226,7 @@ def _truth_lines(part: Json, definition: Definition, name: str = "", depth: int 
             yield from _truth_lines(inner, definition, depth=depth + 1)
         return
     text = phrase(condition_of(part, definition), definition)
-    saw = f" (saw {_saw(part['saw'])})" if "saw" in part else ""
+    saw = f" (saw {_saw(part)})" if "saw" in part else ""
     yield from _wrapped(f"{text}{saw}", indent, 2 * depth + 9)
 
 
