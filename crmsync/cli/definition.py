@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from crmsync.definition.signing import ROLES, sign, signature_status
 from crmsync.definition.wording.page import as_html
 from crmsync.definition.wording.sentences import as_text
 from crmsync.errors import OperatorError, SettingsError
-from crmsync.settings import DefinitionSettings
+from crmsync.settings import DefinitionSettings, Settings
 from crmsync.settings import load as load_settings
 
 if TYPE_CHECKING:
@@ -161,10 +161,27 @@ def settings_complaint(call: "Call") -> str:
     """Return what is wrong with the settings; "" when nothing is."""
     config, overrides = call
     try:
-        load_settings(overrides, config=config)
+        settings = load_settings(overrides, config=config).settings
     except SettingsError as error:
         return str(error)
-    return ""
+    return "\n".join(_unusable(settings))
+
+
+def _unusable(settings: Settings) -> Iterator[str]:
+    """Yield what only the parts that use the settings find in them; nothing is opened."""
+    from crmsync.store.database import parsed
+    from crmsync.web import WebConfig
+
+    web = settings.web
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: parsed(settings.store.url.get_secret_value()),
+        lambda: WebConfig(web.host, utcnow, web.token.get_secret_value()),
+    )
+    for use in uses:
+        try:
+            use()
+        except SettingsError as error:
+            yield str(error)
 
 
 def checkup(file: str) -> "Checkup":

@@ -19,6 +19,7 @@ from crmsync.settings.sources import (
     PREFIX,
     config_file,
     is_secret,
+    line_of,
     read_toml,
 )
 
@@ -54,14 +55,17 @@ def load(overrides: Mapping[str, Any] | None = None, *, config: Path | None = No
     """
     path = config_file(config)
     given = _Given(_nested(overrides or {}), path, read_toml(path))
-    _refuse_unknown(given)
+    complaints = list(_unknowns(given))
     cls = type("Settings", (Settings,), {"file": given.file, "__module__": __name__})
+    settings: Settings | None = None
     try:
         settings = cls(**given.overrides)
     except ValidationError as error:
+        complaints += _complaints(error, given)
+    if settings is None or complaints:
         raise SettingsError(
-            "\n".join(_complaints(error, given)), next_step="`crmsync settings` says what each means."
-        ) from None
+            "\n".join(complaints), next_step="`crmsync settings` lists them all and says what each means."
+        )
     return Loaded(settings, tuple(_origins(settings, given)))
 
 
@@ -87,33 +91,36 @@ class _Given:
                 return name
         return str(self.path) if key in self.file.get(section, {}) else "default"
 
+    def place(self, section: str, key: str = "") -> str:
+        """Say where to correct it: as `origin`, of the file with the line."""
+        origin = self.origin(section, key) if key else str(self.path)
+        line = line_of(self.path, section, key) if self.path and origin == str(self.path) else None
+        return f"{origin}:{line}" if line else origin
 
-def _refuse_unknown(given: _Given) -> None:
-    """*Raises* SettingsError naming every setting that does not exist, and what may have been meant."""
+
+def _unknowns(given: _Given) -> Iterator[str]:
+    """Name every setting that does not exist, and what may have been meant."""
     known = sections()
-    unknown = [*_unknown(given.overrides, "command line"), *_unknown(given.file, str(given.path))]
+    yield from _unknown(given.overrides, lambda _section, _key="": "command line")
+    yield from _unknown(given.file, given.place)
     variables = {f"{PREFIX}{section}__{key}".upper() for section, keys in known.items() for key in keys}
     files = {name + FILE_SUFFIX for name in variables if is_secret(name, known)}
     allowed = variables | files | {CONFIG_VARIABLE}
-    unknown += [
-        f"{name}: no such setting{_variable_hint(name)}."
-        for name in sorted(os.environ)
-        if name.upper().startswith(PREFIX) and name.upper() not in allowed
-    ]
-    if unknown:
-        raise SettingsError("\n".join(unknown), next_step="`crmsync settings` lists them all.")
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in allowed:
+            yield f"{name}: no such setting{_variable_hint(name)}"
 
 
-def _unknown(said: Mapping[str, Mapping[str, Any]], origin: str) -> Iterator[str]:
+def _unknown(said: Mapping[str, Mapping[str, Any]], place: Callable[..., str]) -> Iterator[str]:
     known = sections()
     for section, keys in said.items():
         if section not in known:
             near = _nearest(section, known)
-            meant = f"did you mean {near}" if near else f"there are {', '.join(known)}"
-            yield f"{section} ({origin}): no such section; {meant}."
+            meant = f"did you mean {near}?" if near else f"there are {', '.join(known)}."
+            yield f"{section} ({place(section)}): no such section; {meant}"
             continue
         for key in (key for key in keys if key not in known[section]):
-            yield f"{section}.{key} ({origin}): no such setting{_hint(section, key, '{}.{}'.format)}."
+            yield f"{section}.{key} ({place(section, key)}): no such setting{_hint(section, key, '{}.{}'.format)}"
 
 
 def _variable_hint(name: str) -> str:
@@ -122,17 +129,17 @@ def _variable_hint(name: str) -> str:
     said, _, key = rest.partition("__" if "__" in rest else "_")
     if section := _nearest(said, sections()):
         return _hint(section, key, lambda *place: f"{PREFIX}{'__'.join(place)}".upper())
-    return f"; one is written {PREFIX}SECTION__SETTING, and the sections are {', '.join(sections())}"
+    return f"; one is written {PREFIX}SECTION__SETTING, and the sections are {', '.join(sections())}."
 
 
 def _hint(section: str, key: str, spelt: Callable[[str, str], str]) -> str:
     """Say the setting of this section that is near, or that of this name elsewhere; otherwise all of the section."""
     known = sections()
     if near := _nearest(key, known[section]):
-        return f"; did you mean {spelt(section, near)}"
+        return f"; did you mean {spelt(section, near)}?"
     if elsewhere := [other for other in known if key in known[other]]:
-        return f"; did you mean {spelt(elsewhere[0], key)}"
-    return f"; {section} has {', '.join(known[section])}"
+        return f"; did you mean {spelt(elsewhere[0], key)}?"
+    return f"; {section} has {', '.join(known[section])}."
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
@@ -150,13 +157,15 @@ def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
 def _complaints(error: ValidationError, given: _Given) -> Iterator[str]:
     known = sections()
     for problem in error.errors():
+        if problem["type"] == "extra_forbidden":
+            continue  # unknown, and told so already
         section, key, *_ = [*(str(part) for part in problem["loc"]), ""]
         text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
         is_telling = known[section][key][0] is not SecretStr and isinstance(
             problem["input"], str | int | float
         )
         value = f" = {_masked_url(str(problem['input']))!r}" if is_telling else ""
-        yield f"{section}.{key}{value} ({given.origin(section, key)}): {text}."
+        yield f"{section}.{key}{value} ({given.place(section, key)}): {text}."
 
 
 def _origins(settings: Settings, given: _Given | None) -> Iterator[Origin]:

@@ -1,6 +1,7 @@
 """Where settings come from: the TOML file, the environment, and files that hold secrets (`..._FILE`)."""
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ FILE_SUFFIX = "_FILE"
 
 
 class Environment(EnvSettingsSource):
-    """The environment, with `..._FILE` variables read from the file they name (Docker and Kubernetes secrets)."""
+    """The settings among the environment's variables, `..._FILE` ones read from the file they name."""
 
     def __init__(
         self, cls: type[BaseSettings], sections: Mapping[str, Mapping[str, tuple[Any, str]]]
@@ -27,7 +28,11 @@ class Environment(EnvSettingsSource):
         super().__init__(cls)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return dict(_with_secret_files(super()._load_env_vars(), self._sections))
+        known = {
+            f"{PREFIX}{section}__{key}".lower() for section, keys in self._sections.items() for key in keys
+        }
+        found = _with_secret_files(super()._load_env_vars(), self._sections)
+        return {name: value for name, value in found if name.lower() in known}  # others are told by `load`
 
 
 def is_secret(variable: str, sections: Mapping[str, Mapping[str, tuple[Any, str]]]) -> bool:
@@ -72,6 +77,18 @@ def read_toml(file: Path | None) -> dict[str, Any]:
             next_step="Write it under the [section] it belongs to; see `crmsync settings`.",
         )
     return said
+
+
+def line_of(file: Path, section: str, key: str) -> int | None:
+    """Find the line of a setting, or without a key of its section; None where it is written in another way."""
+    inside = False
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        header = re.match(r"\s*\[\s*([^\]\s]+)\s*\]", line)
+        if header:
+            inside = header[1] == section
+        if inside and (header if not key else re.match(rf"\s*{re.escape(key)}\s*=", line)):
+            return number
+    return None
 
 
 def _with_secret_files(

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crmsync.errors import StoreError
+from crmsync.errors import SettingsError, StoreError
 from crmsync.model import Draft
 from crmsync.store import Store, open_store
 from crmsync.store.database import Database
@@ -139,7 +139,7 @@ def test_small_facts_are_remembered(store: Store, clock: Clock) -> None:
     ],
 )
 def test_a_url_that_cannot_be_used_is_said_so(url: str, said: str, clock: Clock) -> None:
-    with pytest.raises(StoreError, match=said) as caught:
+    with pytest.raises(SettingsError, match=said) as caught:
         open_store(url, portal=None, now=clock)
     assert "sqlite:///FILE" in caught.value.next_step
 

@@ -57,30 +57,32 @@ def test_the_command_line_is_before_the_environment_and_that_before_the_file(
         pytest.param(b"portal = 3\n", "portal: settings stand in sections", id="no section"),
         pytest.param(
             b"[portl]\nx = 1\n",
-            "portl (my.toml): no such section; did you mean portal",
+            "portl (my.toml:1): no such section; did you mean portal",
             id="an unknown section",
         ),
-        pytest.param(b"[portl]\n", "portl (my.toml): no such section", id="an unknown empty section"),
+        pytest.param(b"[portl]\n", "portl (my.toml:1): no such section", id="an unknown empty section"),
         pytest.param(
             b"[guard]\nmax_demotion = 1\n",
-            "guard.max_demotion (my.toml): no such setting; did you mean guard.max_demotions",
+            "guard.max_demotion (my.toml:2): no such setting; did you mean guard.max_demotions",
             id="a misspelt setting",
         ),
         pytest.param(
-            b"[web]\nurl = 1\n", "web.url (my.toml): no such setting; did you mean store.url", id="elsewhere"
+            b"[web]\nurl = 1\n",
+            "web.url (my.toml:2): no such setting; did you mean store.url",
+            id="elsewhere",
         ),
         pytest.param(
             b"[web]\nnope = 1\n",
-            "web.nope (my.toml): no such setting; web has host, port, token",
+            "web.nope (my.toml:2): no such setting; web has host, port, token",
             id="none near",
         ),
         pytest.param(
             b"[zzz]\n",
-            "zzz (my.toml): no such section; there are portal, store",
+            "zzz (my.toml:1): no such section; there are portal, store",
             id="a section like no other",
         ),
         pytest.param(
-            b"[web]\nport = 99999\n", "web.port = '99999' (my.toml): should be less", id="out of range"
+            b"[web]\nport = 99999\n", "web.port = '99999' (my.toml:2): should be less", id="out of range"
         ),
     ],
 )
