@@ -23,6 +23,7 @@ from crmsync.model import (
     Mirrored,
 )
 from crmsync.plots import text as plots
+from crmsync.store.audit.reading import AuditFilter
 from crmsync.store.life import life
 
 if TYPE_CHECKING:
@@ -62,10 +63,7 @@ def known_now(app: App, text: str) -> Knowledge:
     contact = contact_of(app.store, text)
     mirrored = app.store.mirror.contact(contact)
     if mirrored is None:
-        raise OperatorError(
-            f"Contact {contact} is no longer in the portal.",
-            next_step=f"See `crmsync history {contact}`, or explain an instant before with --at.",
-        )
+        raise _forgotten(app, contact)
     known = Knowledge(mirrored.contact, app.now(), app.definition, app.evaluator, _pulled_until(app))
     return replace(known, held=tuple(_held(app, mirrored, known.evaluation())))
 
@@ -106,6 +104,20 @@ def drawn(app: App, contact: ContactId, moments: Sequence[Moment], until: dateti
     past = [one for one in moments if one.at <= until]
     since = Since(stage, entered_at, known_at)
     return plots.life(segments(past, since, until), readings(past), app.definition.stages.order, until)
+
+
+def _forgotten(app: App, contact: ContactId) -> OperatorError:
+    """Say why nothing is known of a contact that once was: it was erased here, or is gone from the portal."""
+    erased = app.store.trail.entries(AuditFilter(contact=contact, kind="contact.erased"), limit=1)
+    if erased:
+        return OperatorError(
+            f"Contact {contact} was erased here on {_minute(erased[0].at)}: nothing of it is known any more.",
+            next_step=f"See `crmsync history {contact}`; while it is in HubSpot, its next change brings it back.",
+        )
+    return OperatorError(
+        f"Contact {contact} is no longer in the portal.",
+        next_step=f"See `crmsync history {contact}`, or explain an instant before with --at.",
+    )
 
 
 def _held(app: App, mirrored: Mirrored, evaluation: Evaluation) -> Iterator[str]:

@@ -246,6 +246,7 @@ def test_erase_asks_first_and_leaves_a_trail_that_verifies(own: Scene) -> None:
     assert "no longer in the portal" in own.refuses("explain", contact)
     moments = own.json("history", contact)["moments"]
     assert moments[-1]["what"] == "erased"
+    assert f"Contact {contact} was erased here on " in own.refuses("explain", contact)
     assert moments[-1]["who"] == "anna"
     assert all(one["from"] is one["to"] is None for one in moments)
     assert address not in own.says("audit", "export")
