@@ -297,8 +297,10 @@ def test_what_is_no_bundle_is_said_so(tmp_path: Path) -> None:
 def test_a_bundle_that_cannot_be_written_leaves_nothing_behind(trail: Store, tmp_path: Path) -> None:
     target = tmp_path / "b.zip"
     target.mkdir()
-    with pytest.raises(StoreError):
+    with pytest.raises(OperatorError, match="cannot be written"):
         trail.export_bundle(target)
+    with pytest.raises(OperatorError, match="cannot be written"):
+        trail.export_bundle(tmp_path / "nowhere" / "b.zip")
 
     assert [path.name for path in tmp_path.glob("*.part")] == []
     shutil.rmtree(target)

@@ -3,13 +3,14 @@
 import json
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from crmsync.errors import StoreError, VerificationError
+from crmsync.errors import OperatorError, VerificationError
 from crmsync.store import tables as t
 from crmsync.store.audit import export, standalone
 from crmsync.store.audit.checkpoints import Checkpoint
@@ -61,7 +62,7 @@ def export_bundle(
     Write the bundle; return how many entries it holds.
 
     Raises:
-        StoreError: the file cannot be written; a half one is not left behind.
+        OperatorError: the file cannot be written; a half one is not left behind.
     """
     half = path.with_name(f"{path.name}.part")
     try:
@@ -69,12 +70,12 @@ def export_bundle(
             entries = _write(database, bundle, portal, checkpoints)
         half.replace(path)
     except OSError as error:
-        raise StoreError(
-            f"{path}: the bundle could not be written ({error.strerror}).",
-            next_step="Name a place with room.",
+        raise OperatorError(
+            f"{path} cannot be written ({error.strerror}).", next_step="Name another file with --bundle."
         ) from None
     finally:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
     return entries
 
 
