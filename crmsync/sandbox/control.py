@@ -84,7 +84,8 @@ def _look(portal: Portal, parts: list[str], request: Request) -> Response:
     match parts:
         case []:
             looks = ["log", "effects", "state", "faults", "{kind}/{id}"]
-            return answer({"look": looks, "change": sorted(_CHANGES), "edits": sorted(EDITS)})
+            changes = sorted([*_CHANGES, "apps", "faults"])
+            return answer({"look": looks, "change": changes, "edits": sorted(EDITS)})
         case ["log"]:
             return answer({"results": [one.json() for one in portal.log if one.n > since]})
         case ["effects"]:

@@ -39,8 +39,10 @@ def last_source(api: Api, id_: str, name: str) -> str:
 def test_the_page_about_the_sandbox_names_every_control_edit_and_fault(api: Api) -> None:
     offered = api.get("/_sandbox")
     words = set(re.findall(r"`(\w+)`", PAGE))
+    table = PAGE.partition("| `POST` | sets |")[2].partition("\n\n")[0]
 
     assert {*offered["change"], *offered["edits"], *KINDS} <= words
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) - {"edits"} <= set(offered["change"])
 
 
 def test_every_example_of_the_page_is_answered() -> None:
