@@ -21,6 +21,7 @@ from crmsync.insight.words import count_of
 from crmsync.model import Draft
 from crmsync.settings import Settings
 from crmsync.store import Store, open_store
+from crmsync.store.database import is_there, parsed
 from crmsync.store.lease import DEFAULT_TTL, Held
 
 if TYPE_CHECKING:  # imported where used: a command that only reads the store starts in half the time
@@ -125,6 +126,15 @@ class App:
     @property
     def has_token(self) -> bool:
         return bool(self.settings.portal.access_token.get_secret_value())
+
+    def require_store(self) -> None:
+        """*Raises* OperatorError where nothing was ever stored: whoever asks about the past makes no empty store."""
+        if not is_there(self.settings.store.url.get_secret_value()):
+            place = parsed(self.settings.store.url.get_secret_value()).database
+            raise OperatorError(
+                f"There is no store at {place} yet.",
+                next_step="`crmsync plan` makes it; if there is one, go to its folder or say where: store.url.",
+            )
 
     @cached_property
     def store(self) -> Store:

@@ -16,7 +16,7 @@ from crmsync.cli.asking import contact_of, instant_text, maybe_instant_of
 from crmsync.cli.outlet import streamed
 from crmsync.cli.output import console, json_option, many, print_json, table
 from crmsync.cli.progress import counted, waiting
-from crmsync.cli.session import Call, session
+from crmsync.cli.session import Call, past_session
 from crmsync.errors import OperatorError
 from crmsync.insight import words
 from crmsync.model import Entry, RunId
@@ -78,7 +78,7 @@ def audit() -> None:
 @click.pass_obj
 def list_(call: Call, /, *, limit: int, as_json: bool, **filters: str | None) -> None:
     """List entries, the newest first."""
-    with session(call) as app:
+    with past_session(call) as app:
         entries = app.store.trail.entries(_where(app, **filters), limit=limit)
     if as_json:
         print_json([_document(entry) for entry in entries])
@@ -106,7 +106,7 @@ def export(
         raise click.UsageError("--bundle holds everything: it goes with no filter, --csv or --output.")
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two formats: choose one.")
-    with session(call) as app:
+    with past_session(call) as app:
         if bundle is not None:
             _export_bundle(app, bundle, as_json=as_json)
             return
@@ -154,7 +154,7 @@ def verify(call: Call, *, head: str | None, bundle: Path | None, key: str | None
 @click.pass_obj
 def checkpoint(call: Call, *, directory: Path | None, key_file: Path | None, as_json: bool) -> None:
     """Write the trail's head, signed if there is a key, as a small file outside the database."""
-    with session(call) as app:
+    with past_session(call) as app:
         settings = app.settings.store
         place = directory or settings.checkpoint_dir
         if place is None:
@@ -180,7 +180,7 @@ def checkpoint(call: Call, *, directory: Path | None, key_file: Path | None, as_
 @click.pass_obj
 def head(call: Call, *, as_json: bool) -> None:
     """Print the newest entry's number and hash: keep it elsewhere for `audit verify --head`."""
-    with session(call) as app:
+    with past_session(call) as app:
         newest = app.store.trail.head()
     if as_json:
         print_json({"seq": newest.seq, "hash": newest.hash})
@@ -220,7 +220,7 @@ def _json_parts(entries: Iterator[dict[str, Any]], *, as_json: bool) -> Iterator
 
 
 def _trail_proof(call: Call, key: str | None, head: str | None) -> dict[str, Any]:
-    with session(call) as app:
+    with past_session(call) as app:
         directory = app.settings.store.checkpoint_dir
         if key is not None and directory is None:
             raise OperatorError(

@@ -8,7 +8,7 @@ from crmsync.cli import contact_render
 from crmsync.cli.asking import contact_of, instant_of, this_user
 from crmsync.cli.knowledge import drawn, known_at, known_now, moments_of
 from crmsync.cli.output import console, json_option, print_json
-from crmsync.cli.session import Call, session
+from crmsync.cli.session import Call, past_session
 from crmsync.errors import OperatorError
 from crmsync.insight.timeline import stage_life
 
@@ -23,7 +23,7 @@ from crmsync.insight.timeline import stage_life
 @click.pass_obj
 def explain(call: Call, contact: str, *, at_text: str | None, card: bool, as_json: bool) -> None:
     """Show the arithmetic of a contact: every point, every gate, what is missing. Asks nothing of the portal."""
-    with session(call) as app:
+    with past_session(call) as app:
         if at_text is None:
             known = known_now(app, contact)
         else:
@@ -46,7 +46,7 @@ def explain(call: Call, contact: str, *, at_text: str | None, card: bool, as_jso
 @click.pass_obj
 def history(call: Call, contact: str, *, everything: bool, as_json: bool) -> None:
     """Show the life of a contact's stage: who, when, from, to, why."""
-    with session(call) as app:
+    with past_session(call) as app:
         id_ = contact_of(app.store, contact)
         moments = moments_of(app, id_)
         picture = drawn(app, id_, moments, app.now())
@@ -71,7 +71,7 @@ def erase(call: Call, contact: str, *, who: str, yes: bool, as_json: bool) -> No
     """
     if not who.strip():
         raise OperatorError("--who is empty.", next_step="Say who erases: it stands in the trail.")
-    with session(call) as app:
+    with past_session(call) as app:
         id_ = contact_of(app.store, contact)
         family = app.store.mirror.family(id_)
         if not yes:
@@ -87,7 +87,12 @@ def erase(call: Call, contact: str, *, who: str, yes: bool, as_json: bool) -> No
 
 
 def _confirm(family: tuple[str, ...]) -> None:
-    """*Raises* OperatorError without a terminal to ask on, and when the answer is no."""
+    """
+    Ask. Data frames must not be imported yet: polars takes SIGINT for itself, and Ctrl-C waits for Enter.
+
+    Raises:
+        OperatorError: there is no terminal to ask on, or the answer is no.
+    """
     if not sys.stdin.isatty():
         raise OperatorError(
             "Erasing cannot be undone, and there is no terminal to ask on.", next_step="Give --yes to erase."

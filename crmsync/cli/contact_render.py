@@ -10,7 +10,6 @@ from rich.text import Text
 from crmsync.cli.asking import instant_text
 from crmsync.cli.knowledge import Knowledge
 from crmsync.cli.output import plain
-from crmsync.definition.evaluation.offline import evaluation_json
 from crmsync.definition.wording import card
 from crmsync.definition.wording.arithmetic import arithmetic
 from crmsync.insight.timeline import Moment, State, What
@@ -23,6 +22,10 @@ _STYLES = {State.FAILED: "red", State.ABANDONED: "yellow", State.OPEN: "yellow",
 
 def explanation_document(known: Knowledge, evaluation: Evaluation) -> dict[str, Any]:
     """Make the one object that `explain --json` prints: section 11's evaluation, and why."""
+    from crmsync.definition.evaluation.offline import (
+        evaluation_json,
+    )  # brings the data frames: see contact.py
+
     return {
         "contact": evaluation.id,
         "as_of": instant_text(evaluation.as_of),

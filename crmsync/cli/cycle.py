@@ -13,7 +13,7 @@ from crmsync.cli import plan_render, render
 from crmsync.cli.asking import this_user
 from crmsync.cli.output import console, json_option, plain, print_json, table
 from crmsync.cli.progress import watched
-from crmsync.cli.session import Call, session
+from crmsync.cli.session import Call, past_session, session
 from crmsync.cli.stopping import stoppable
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.model import Entry, Plan, PlanId, PlanStatus, Result
@@ -68,7 +68,7 @@ def plan(call: Call, *, as_json: bool) -> None:
 @click.pass_obj
 def apply(call: Call, plan_id: str, *, as_json: bool) -> None:
     """Do exactly what PLAN shows, where the portal still shows what it saw."""
-    with session(call) as app, stoppable(app):
+    with past_session(call) as app, stoppable(app):
         app.check_signatures()
         with watched(app), app.engine() as engine:
             summary = engine.apply(PlanId(plan_id))
@@ -82,7 +82,7 @@ def apply(call: Call, plan_id: str, *, as_json: bool) -> None:
 @click.pass_obj
 def plans(call: Call, plan_id: str | None, *, as_json: bool) -> None:
     """List the plans, or show one with its changes."""
-    with session(call) as app:
+    with past_session(call) as app:
         if plan_id:
             _show_plan(app, PlanId(plan_id), as_json=as_json)
             return
@@ -120,7 +120,7 @@ def reject(call: Call, plan_id: str, who: str, *, as_json: bool) -> None:
 
 
 def _decide(call: Call, plan_id: str, status: PlanStatus, who: str, *, as_json: bool) -> None:
-    with session(call) as app:
+    with past_session(call) as app:
         decided = app.store.plans.decide(PlanId(plan_id), status, who)
     if as_json:
         print_json({"plan": decided.id, "status": decided.status.value, "who": who})

@@ -9,7 +9,7 @@ import click
 
 from crmsync.cli.asking import instant_of, instant_text
 from crmsync.cli.output import json_option, print_json
-from crmsync.cli.session import Call, session
+from crmsync.cli.session import Call, past_session
 from crmsync.errors import OperatorError
 from crmsync.insight import decisions
 from crmsync.report import text
@@ -30,7 +30,7 @@ def report(call: Call, since: str, *, until: str | None, html: str | None, as_js
     """Tell what changed in a period and why: funnel, runs, decisions, other people's changes. Ids only, no names."""
     if html and as_json:
         raise click.UsageError("--html and --json are two formats: choose one.")
-    with session(call) as app:
+    with past_session(call) as app:
         now = app.now()
         first, last = (
             instant_of(since, now, "--since"),

@@ -13,7 +13,7 @@ from crmsync.cli.asking import contact_of, this_user
 from crmsync.cli.output import console, json_option, plain, print_json
 from crmsync.cli.plan_render import print_conflicts, print_plan, print_remains
 from crmsync.cli.progress import watched
-from crmsync.cli.session import Call, session
+from crmsync.cli.session import Call, past_session
 from crmsync.cli.stopping import stoppable
 from crmsync.cycle.engine import Undo
 from crmsync.cycle.revert import REMAINS, Only, Request
@@ -40,7 +40,7 @@ def revert(
 
     What somebody changed since is a conflict and stays.
     """
-    with session(call) as app, stoppable(app):
+    with past_session(call) as app, stoppable(app):
         wanted = tuple(contact_of(app.store, one) for one in contacts)
         with watched(app), app.engine(writes=False) as engine:
             undo = engine.revert(Request(RunId(run.strip()), who, Only(only) if only else None, wanted))

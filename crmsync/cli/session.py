@@ -22,6 +22,14 @@ def settings_of(call: Call) -> Settings:
 
 
 @contextmanager
+def past_session(call: Call) -> Iterator[App]:
+    """Open the app for a command about what was done. *Raises* OperatorError: nothing was, there is no store."""
+    with session(call) as app:
+        app.require_store()
+        yield app
+
+
+@contextmanager
 def session(call: Call) -> Iterator[App]:
     """Open the app; close what it opened."""
     with App(settings_of(call)) as app:

@@ -62,9 +62,10 @@ def _raw(path: Path, file: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         why = error.strerror or type(error).__name__
+        start = "; `crmsync init` writes one to start from" if isinstance(error, FileNotFoundError) else ""
         raise DefinitionError(
-            [Problem(file, 1, 1, "", f"cannot be read: {why}")],
-            next_step="Name a definition in definition.path; `crmsync init` writes one to start from.",
+            [Problem(file, 1, 1, "", f"cannot be read: {why}{start}")],
+            next_step="Name a definition in definition.path.",
         ) from error
 
 

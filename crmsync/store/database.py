@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from crmsync.errors import StoreError
+from crmsync.errors import SettingsError, StoreError
 from crmsync.store.failures import as_store_error
 
 BUSY_TIMEOUT_S = 10.0
@@ -135,24 +135,31 @@ def parsed(url: str) -> URL:
     Read a store URL.
 
     Raises:
-        StoreError: it is no URL, or names a database crmsync does not know.
+        SettingsError: it is no URL, or names a database crmsync does not know.
     """
     choice = "Use sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DB."
     try:
         known = sa.make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError("store.url is not a database URL.", next_step=choice) from None
+        raise SettingsError("store.url is not a database URL.", next_step=choice) from None
     match known.get_backend_name():
         case "sqlite":
             if known.database in {None, "", ":memory:"}:
-                raise StoreError(
+                raise SettingsError(
                     "store.url names no file: the audit trail must outlive the process.", next_step=choice
                 )
             return known.set(drivername="sqlite")
         case "postgresql" | "postgres":
             return known.set(drivername="postgresql+psycopg")
         case other:
-            raise StoreError(f"store.url: {other} is not a database crmsync knows.", next_step=choice)
+            raise SettingsError(f"store.url: {other} is not a database crmsync knows.", next_step=choice)
+
+
+def is_there(url: str) -> bool:
+    """Tell whether there is a store; of a server's database only opening it can tell. *Raises* SettingsError."""
+    known = parsed(url)
+    file = known.database or ""
+    return known.get_backend_name() != "sqlite" or file.startswith("file:") or Path(file).exists()
 
 
 @lru_cache(maxsize=256)  # a statement that is kept keeps its cache key too

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from crmsync.clock import utcnow
 from crmsync.sandbox import Sandbox
+from crmsync.store import open_store
 from tests.journey.command import run
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
@@ -103,7 +105,7 @@ def test_a_file_that_is_no_database_is_a_store_error(env: dict[str, str], tmp_pa
 
 
 def test_a_store_of_a_newer_crmsync_is_refused(env: dict[str, str], tmp_path: Path) -> None:
-    run("plans", env=env)
+    open_store(env["CRMSYNC_STORE__URL"], portal=None, now=utcnow).close()
     with sqlite3.connect(tmp_path / "crmsync.db") as database:
         table = "schema_version"
         (column,) = [row[1] for row in database.execute(f"PRAGMA table_info({table})")][:1]
@@ -120,7 +122,52 @@ def test_a_port_in_use_is_told_before_anything_starts(env: dict[str, str]) -> No
         assert_says("run", env, 2, "in use", "web.port")
 
 
+@pytest.mark.parametrize(
+    "command", ["plans", "history 101", "explain 101", "audit head", "report", "revert r-1"]
+)
+def test_asking_about_the_past_makes_no_store(command: str, env: dict[str, str], tmp_path: Path) -> None:
+    env["CRMSYNC_STORE__URL"] = f"sqlite:///{tmp_path}/mistyped/crmsync.db"
+
+    assert_says(command, env, 2, f"There is no store at {tmp_path}/mistyped/crmsync.db yet", "crmsync plan")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_tells_all_mistakes_in_the_settings_at_once_with_their_lines(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(
+        '[guard]\nmax_demotion = 3\n[schedule]\ncycle_every = "60"\n[web]\nport = "abc"\n[writes]\nmode = "aply"\n'
+    )
+    done = run("--config", str(file), "check", env=env)
+
+    assert done.returncode == 2
+    assert f"guard.max_demotion ({file}:2): no such setting; did you mean guard.max_demotions?" in done.stdout
+    assert f"schedule.cycle_every = '60' ({file}:4): write a duration" in done.stdout
+    assert f"web.port = 'abc' ({file}:6)" in done.stdout
+    assert f"writes.mode = 'aply' ({file}:8): should be 'apply', 'plan' or 'observe'" in done.stdout
+
+
+def test_check_tells_what_the_settings_cannot_be_used_for(env: dict[str, str]) -> None:
+    env |= {"CRMSYNC_STORE__URL": "mysql://host/db", "CRMSYNC_WEB__HOST": "0.0.0.0"}
+    done = run("check", env=env)
+
+    assert done.returncode == 2
+    assert "mysql is not a database crmsync knows" in done.stdout
+    assert "web.token is not set" in done.stdout
+
+
+def test_check_without_a_definition_sends_to_init(env: dict[str, str], tmp_path: Path) -> None:
+    del env["CRMSYNC_DEFINITION__PATH"]
+    done = run("check", env=env, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "`crmsync init` writes one" in done.stdout
+
+
 def test_a_plan_that_is_not_there_sends_to_the_list(env: dict[str, str]) -> None:
+    open_store(env["CRMSYNC_STORE__URL"], portal=None, now=utcnow).close()
     assert_says("plans nothing", env, 2, "There is no plan nothing", "crmsync plans")
 
 

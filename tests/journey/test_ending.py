@@ -12,7 +12,10 @@ from typing import IO, Any
 
 import pytest
 
+from crmsync.clock import utcnow
+from crmsync.model import Draft
 from crmsync.sandbox import Sandbox
+from crmsync.store import open_store
 from tests.journey.command import crmsync, environment_of, run
 
 CRMSYNC = [sys.executable, "-m", "crmsync"]
@@ -20,7 +23,10 @@ CRMSYNC = [sys.executable, "-m", "crmsync"]
 
 @pytest.fixture
 def store(tmp_path: Path) -> dict[str, str]:
-    return {"CRMSYNC_STORE__URL": f"sqlite:///{tmp_path}/crmsync.db"}
+    """A store in which nothing has happened yet."""
+    url = f"sqlite:///{tmp_path}/crmsync.db"
+    open_store(url, portal=None, now=utcnow).close()
+    return {"CRMSYNC_STORE__URL": url}
 
 
 @pytest.fixture
@@ -94,6 +100,9 @@ def test_standard_output_on_a_full_disk_is_a_sentence(command: str, store: dict[
     ("command", "status", "kind", "message"),
     [
         pytest.param("plans nothing", 2, "OperatorError", "There is no plan nothing.", id="usage"),
+        pytest.param(
+            "plnas", 2, "UsageError", "Did you mean one of: 'plan', 'plans'?", id="an unknown command"
+        ),
         pytest.param("plans --colour", 2, "UsageError", "No such option '--colour'.", id="an unknown option"),
         pytest.param("doctor", 2, "SettingsError", "portal.access_token is not set.", id="settings"),
         pytest.param("audit verify --head " + "0" * 63 + "1", 7, "VerificationError", "", id="verification"),
@@ -133,6 +142,52 @@ def test_ctrl_c_ends_a_cycle_at_a_safe_place_and_the_next_goes_on(
     assert json.loads(crmsync("sync", "--json", env=env, status=5))["evaluated"] > 0
 
 
+def test_sigterm_while_it_still_starts_ends_as_quietly_as_ctrl_c(store: dict[str, str]) -> None:
+    told_to_stop = (
+        "import os, signal, sys; from crmsync import __main__; sys.argv = ['crmsync', 'plans'];"
+        "sys.meta_path.insert(0, type('Stop', (), {'find_spec': lambda *_: os.kill(os.getpid(), signal.SIGTERM)})());"
+        "__main__.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told_to_stop],
+        env=environment_of(store),
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_ctrl_c_at_a_question_ends_it_at_once_and_does_nothing(store: dict[str, str]) -> None:
+    known = open_store(store["CRMSYNC_STORE__URL"], portal=None, now=utcnow)
+    known.trail.append([Draft("finding", object="contact", id="108")])
+    known.close()
+    ours, theirs = pty.openpty()
+    owning_the_terminal = (
+        "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "from crmsync.__main__ import main; sys.argv = ['crmsync', 'erase', '108']; main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", owning_the_terminal],
+        env=environment_of(store),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while b"undone" not in said:
+            said += os.read(ours, 1000)
+        os.write(ours, b"\x03")
+        status = process.wait(timeout=60)
+
+    os.close(ours)
+    assert status == 130
+    assert "contact.erased" not in crmsync("audit", "list", env=store)
+
+
 def test_a_terminal_shows_bars_that_end_and_standard_output_stays_one_document(
     sandbox: Sandbox, store: dict[str, str], tmp_path: Path
 ) -> None:
@@ -156,6 +211,8 @@ def test_a_terminal_shows_bars_that_end_and_standard_output_stays_one_document(
         "as_of",
         "changes",
         "guard",
+        "held",
+        "unreadable",
     }
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from crmsync.clock import utcnow
 from crmsync.sandbox import Sandbox
+from crmsync.store import open_store
 from tests.journey.command import crmsync, environment_of
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
@@ -42,6 +44,8 @@ def env(tmp_path: Path) -> dict[str, str]:
 def test_a_command_that_reads_the_store_imports_nothing_of_the_portal_or_the_definition(
     env: dict[str, str],
 ) -> None:
+    open_store(env["CRMSYNC_STORE__URL"], portal=None, now=utcnow).close()
+
     modules = imported("plans", env=env)
 
     assert modules.isdisjoint(HEAVY | PORTAL)
