@@ -111,6 +111,15 @@ def test_g8_the_daily_reserve_holds() -> None:
     assert raised.value.retry_after_s == pytest.approx(12 * 3600)  # noon, UTC
 
 
+def test_g8_an_answer_that_was_overtaken_gives_no_request_of_the_day_back() -> None:
+    budget = a_budget(FakeTime())
+    older, newer = budget.acquire(Limit.BURST), budget.acquire(Limit.BURST)
+    budget.answered(newer, headers(Daily=1000, Daily_Remaining=490))
+    budget.answered(older, headers(Daily=1000, Daily_Remaining=499))
+
+    assert budget.daily_remaining == 490
+
+
 def test_g8_requests_under_way_count_on_the_day_before_their_answers_tell() -> None:
     budget = a_budget(FakeTime(), daily_reserve=0.1)
     budget.answered(budget.acquire(Limit.BURST), headers(Daily=1000, Daily_Remaining=103))
