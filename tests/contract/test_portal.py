@@ -404,6 +404,19 @@ def test_g3_what_we_wrote_arrived_whatever_was_done_since(world: World, since: s
     assert looked_back(world, one) == (Fate.ARRIVED, since)
 
 
+def test_g2_what_we_wrote_before_the_intent_is_no_proof_that_it_arrived(world: World) -> None:
+    learnt(world)
+    contact = world.contact(lifecyclestage="subscriber")
+    list(world.portal.update([intent_now(world, contact, "lead")]))
+    world.passes()
+    world.edit(contact, STAGE, "opportunity")
+    for _ in range(5):
+        world.passes()
+    again = replace(intent(contact, STAGE, "lead", "opportunity"), at=world.passes())
+
+    assert looked_back(world, again) == (Fate.AS_BEFORE, "opportunity")
+
+
 def test_g3_what_nobody_touched_is_as_before(world: World) -> None:
     learnt(world)
     contact = world.contact(lifecyclestage="subscriber")

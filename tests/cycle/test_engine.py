@@ -127,6 +127,22 @@ def test_g9_a_plan_over_the_limits_is_parked_and_nothing_is_written(world: World
         small.engine().apply(summary.plan.id)
 
 
+@pytest.mark.parametrize(("share", "status"), [(0.3, "parked"), (0.34, "applied")])
+def test_g9_a_plan_that_moves_too_large_a_share_of_all_contacts_is_parked(
+    world: World, share: float, status: str
+) -> None:
+    careful = world.with_(limits=replace(WIDE, max_stage_change_share=share))
+    careful.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    careful.portal.put(a_meeting("9", "101"))
+    for one in ("102", "103"):
+        careful.portal.put(a_contact(one, "customer"))
+
+    summary = careful.sync()
+
+    assert summary.status == status
+    assert (careful.portal.writes == []) is (status == "parked")
+
+
 def test_an_approved_plan_is_written_by_the_next_cycle(world: World) -> None:
     small = world.with_(limits=WIDE.__class__(max_stage_changes=0, max_stage_change_share=1.0))
     small.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))

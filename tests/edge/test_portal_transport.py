@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from crmsync.errors import PortalError, RateLimited, Unauthorized, Unavailable
 from crmsync.portal.client import Client
+from crmsync.portal.clock import PortalClock
 from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.faults import AnswerLost, Refused
 from crmsync.portal.transport import Transport
@@ -478,6 +479,16 @@ def test_g7_the_portals_clock_counts_not_ours(time: FakeTime, server: responses.
     time.pass_by(60)
 
     assert transport.clock.now() == datetime(2026, 11, 22, 9, 31, 5, tzinfo=UTC)
+
+
+def test_g7_the_portals_clock_that_was_set_back_is_told_as_it_is_then(time: FakeTime) -> None:
+    clock = PortalClock(Time(time.monotonic, time.sleep, time.wall))
+    ahead, right = datetime(2027, 11, 22, 12, 0, tzinfo=UTC), datetime(2026, 11, 22, 12, 0, 1, tzinfo=UTC)
+    clock.hear(format_datetime(ahead, usegmt=True))
+    time.pass_by(1)
+    clock.hear(format_datetime(right, usegmt=True))
+
+    assert clock.now() == right
 
 
 def test_g7_the_portals_clock_is_never_told_ahead_of_itself(
