@@ -473,6 +473,30 @@ def test_g4_a_change_between_reading_the_values_and_their_histories_is_not_overw
     assert both.sees(contact, STAGE) == "opportunity"
 
 
+@pytest.mark.parametrize(
+    ("fault", "theirs", "result"),
+    [
+        ("502", None, Result.APPLIED),
+        ("502", "salesqualifiedlead", Result.OPEN),
+        ("reset_after", None, Result.APPLIED),
+        ("reset_after", "salesqualifiedlead", Result.OPEN),
+    ],
+)
+def test_g4_without_a_history_the_value_alone_tells_what_a_lost_write_did(
+    both: Served, monkeypatch: pytest.MonkeyPatch, fault: str, theirs: str | None, result: Result
+) -> None:
+    (contact,) = contacts(both, 1)
+    monkeypatch.setattr(both.gateway._versions, "history", lambda *_: {})
+    both.sandbox.arm(fault, path=BATCH)
+    if theirs:
+        both.time.meanwhile = lambda: both.sandbox.edits.human(contact, {STAGE: theirs})
+
+    outcome = the(both.update(a_change(contact, STAGE, "lead", before="subscriber")))
+
+    assert outcome.result is result
+    assert both.sees(contact, STAGE) == (theirs or "lead")
+
+
 @pytest.mark.parametrize("fault", [*BEFORE_THE_EFFECT, *AFTER_THE_EFFECT])
 def test_g2_an_answer_that_cannot_be_read_back_stays_open(both: Served, fault: str) -> None:
     ids = contacts(both, 3)
