@@ -376,6 +376,7 @@ class Tally:
 
     Attributes:
         withheld: why stage changes are held -> how many: a word of cycle/reconcile.py, or the evaluation's code.
+        held_shown: the first contacts of each such reason -> the reason.
     """
 
     contacts: int = 0
@@ -387,6 +388,7 @@ class Tally:
     stages: Mapping[str, int] = field(default_factory=dict)  # "lead>marketingqualifiedlead" -> how many
     causes: Mapping[str, int] = field(default_factory=dict)
     withheld: Mapping[str, int] = field(default_factory=dict)
+    held_shown: Mapping[ContactId, str] = field(default_factory=dict)
 
 
 class PlanStatus(StrEnum):

@@ -40,6 +40,7 @@ from crmsync.model import (
 
 _SLICE = 250  # the reasons of a slice's changes are in memory at once
 _UNREADABLE_SHOWN = 100
+_HELD_SHOWN = 20  # contacts of each reason
 _VOLATILE = frozenset({Own.EVALUATED_AT, Own.REASON, Own.STAGE_CHANGED_AT, Own.SLA_DUE_AT})
 
 
@@ -72,13 +73,13 @@ class _Count:
     stages: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
     withheld: Counter[str] = field(default_factory=Counter)
+    held_shown: dict[ContactId, str] = field(default_factory=dict)
 
     def add(self, decision: Decision) -> None:
         evaluation = decision.evaluation
         self.evaluated += 1
         if decision.withheld is not None or evaluation.action is Action.HOLD:
-            self.held += 1
-            self.withheld[str(decision.withheld or evaluation.code)] += 1
+            self._add_held(evaluation.id, str(decision.withheld or evaluation.code))
         self._add_unreadable(evaluation)
         self.changes += len(decision.changes)
         self.causes.update(change.cause for change in decision.changes)
@@ -86,6 +87,12 @@ class _Count:
             self.promoted += evaluation.action is Action.PROMOTE
             self.demoted += evaluation.action is Action.DEMOTE
             self.stages[f"{evaluation.stage or 'none'}>{decision.to}"] += 1
+
+    def _add_held(self, contact: ContactId, why: str) -> None:
+        self.held += 1
+        self.withheld[why] += 1
+        if self.withheld[why] <= _HELD_SHOWN:
+            self.held_shown[contact] = why
 
     def _add_unreadable(self, evaluation: Evaluation) -> None:
         self.unreadable += len(evaluation.findings)
@@ -109,6 +116,7 @@ class _Count:
             stages=dict(sorted(self.stages.items())),
             causes=dict(sorted(self.causes.items())),
             withheld=dict(sorted(self.withheld.items())),
+            held_shown=self.held_shown,
         )
 
 

@@ -1,9 +1,11 @@
 """The explanation of an evaluation (definition/evaluation/explain.py makes it) -> rows of tables. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from crmsync.definition.wording.words import percent, short
 from crmsync.insight import words
 from crmsync.model import Json
 
@@ -144,19 +146,24 @@ def parts(truth: Json) -> Iterator[str]:
 
 
 def _test(test: Json) -> str:
-    name = str(test["fact"]).replace("_", " ")
-    saw = shown(test.get("saw"))
+    name, wants = str(test["fact"]).replace("_", " "), test["wants"]
+    limits = wants if isinstance(wants, list) else [wants]
+    write = _share if test["fact"] == "completeness" else partial(shown, limits=limits)
+    saw = write(test.get("saw"))
     if test["operator"] == "known":
-        wanted = "known" if test["wants"] else "unknown"
-        return f"{name} is {wanted}: saw {saw}"
-    return f"{name} {_limit(test)}: saw {saw}"
+        return f"{name} is {'known' if wants else 'unknown'}: saw {saw}"
+    return f"{name} {_limit(test, write)}: saw {saw}"
 
 
-def _wanted(test: Json) -> str:
+def _share(value: Any) -> str:
+    return percent(round(value, 4)) if isinstance(value, float | int) else shown(value)
+
+
+def _wanted(test: Json, write: Callable[[Any], str]) -> str:
     wants = test["wants"]
     if isinstance(wants, list):
-        return (" and " if test["operator"] == "between" else ", ").join(map(shown, wants))
-    return shown(wants)
+        return (" and " if test["operator"] == "between" else ", ").join(map(write, wants))
+    return write(wants)
 
 
 def _count(count: Json) -> str:
@@ -170,19 +177,19 @@ def _event_name(name: str) -> str:
     return "event of any kind" if name == "any" else name.replace("_", " ")
 
 
-def _limit(test: Json) -> str:
-    return f"{_OPERATORS.get(test['operator'], test['operator'])} {_wanted(test)}"
+def _limit(test: Json, write: Callable[[Any], str] | None = None) -> str:
+    return f"{_OPERATORS.get(test['operator'], test['operator'])} {_wanted(test, write or shown)}"
 
 
-def shown(value: Any) -> str:
-    """Write a value as it was seen."""
+def shown(value: Any, limits: Sequence[Any] = ()) -> str:
+    """Write a value as it was seen; a number so that it does not seem to reach a limit that it misses."""
     match value:
         case None:
             return "nothing known"
         case bool():
             return "yes" if value else "no"
         case int() | float():
-            return words.number(value)
+            return short(value, limits)
         case list() | tuple():
             return ", ".join(shown(one) for one in value) or "none"
         case Mapping():
@@ -250,7 +257,7 @@ def _recency(criterion: Json) -> Iterator[str]:
 def _event(event: Json) -> str:
     name = (event.get("names") or [event["source"]])[0].replace("_", " ")
     times = f" \N{MULTIPLICATION SIGN} {event['count']}" if event.get("count", 1) > 1 else ""
-    decay = f", decayed to {event['factor']:.0%}" if event.get("factor", 1) < 0.995 else ""
+    decay = f", decayed to {percent(round(event['factor'], 2))}" if event.get("factor", 1) < 0.995 else ""
     return (
         f"{name}{times}, {event['at'][:10]}, {words.number(round(event['age_days'], 1))} days ago{decay}: "
         f"{words.points(round(event['points'], 2))}"

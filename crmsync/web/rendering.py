@@ -16,6 +16,7 @@ _FILTERS = {
     "clock": words.clock,
     "day": words.day,
     "health": words.health,
+    "held": words.held,
     "instant": words.instant,
     "iso": words.iso,
     "kind": words.kind,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from crmsync.errors import OperatorError
-from crmsync.model import STAGE, PlanId, PlanStatus, Tally
+from crmsync.model import STAGE, ContactId, PlanId, PlanStatus, Tally
 from crmsync.store import Store
 from crmsync.store import tables as t
 from crmsync.store.audit.reading import AuditFilter
@@ -17,7 +17,8 @@ REASON = {"score": 71.5, "sentences": ["a", "b"], "why": {"née": None}}
 def test_a_plan_comes_back_as_it_was_finished(store: Store) -> None:
     plan = a_plan()
     store.plans.begin(plan)
-    tally = Tally(9, 8, 7, 6, 5, 4, {"lead>customer": 6}, {"promoted": 6, "demoted": 5})
+    held = {"person": 4}, {ContactId("9"): "person"}
+    tally = Tally(9, 8, 7, 6, 5, 4, {"lead>customer": 6}, {"promoted": 6, "demoted": 5}, *held)
     finished = replace(
         plan, status=PlanStatus.PARKED, tally=tally, reasons=("57 demotions, 50 allowed",), digest="ab" * 32
     )

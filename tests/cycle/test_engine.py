@@ -98,6 +98,7 @@ def test_g4_a_persons_stage_is_respected_and_the_outcome_says_ready(world: World
     assert world.portal.shows("101", "crmsync_outcome") == "ready"
     assert summary.tally.held == 1
     assert summary.tally.withheld == {"person": 1}
+    assert list(summary.tally.held_shown.values()) == ["person"]
 
 
 def test_a_persons_change_is_recorded_as_foreign_with_its_source(world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 from crmsync.cycle.reconcile import Policy
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
-from crmsync.model import STAGE, ContactId, Draft, Gone, Intake, Kind, Own, PlanStatus, Version
+from crmsync.model import STAGE, ContactId, Draft, Gone, Intake, Kind, Own, PlanStatus, Tally, Version
 from crmsync.store.audit.filtering import AuditFilter
 from tests.edge.web_desk import EMAIL, PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
@@ -218,6 +218,20 @@ def test_a_plan_is_grouped_by_stage_cause_and_criterion(scene: Scene, http: http
         assert f"{before} → to {after} : {count}" in said
         assert all(re.search(rf"{contact} (\w+) → to {after} ", said) for contact in contacts)
     assert f"eng.demo {len(contacts)}, +" in said
+
+
+def test_a_plan_says_who_is_held_and_why(tmp_path: Path) -> None:
+    with visit(tmp_path) as visited:
+        plan = visited.store.plans.plan(PLAN)
+        assert plan is not None
+        shown = {ContactId("101"): "person", ContactId("102"): "human_only"}
+        tally = Tally(held=23, withheld={"person": 22, "human_only": 1}, held_shown=shown)
+        visited.store.plans.finish(replace(plan, tally=tally))
+
+        said = words(visited.http.get(f"/plans/{PLAN}"))
+
+    assert "set by a person lately (writes.respect_manual_for) 22 101 and 21 more" in said
+    assert "left to people by the definition 1 102" in said
 
 
 def test_an_applied_plan_has_no_buttons(scene: Scene, http: httpx.Client) -> None:

@@ -98,7 +98,7 @@ def saw(criterion: dict[str, Any]) -> tuple[str, ...]:
 
 
 def test_an_event_is_shown_with_its_age_decay_and_points() -> None:
-    assert saw(a_recency()) == ("demo request, 2026-11-12, 10 days ago, decayed to 50%: +25",)
+    assert saw(a_recency()) == ("demo request, 2026-11-12, 10 days ago, decayed to 50 %: +25",)
 
 
 def test_no_event_is_said_with_its_window() -> None:
@@ -134,6 +134,11 @@ NO_EVENT = {"counts": ["any"], "within": "90d", "tests": [{"operator": "is", "wa
     [
         (a_test("tier", "in", ["A", "B"], "C"), ["tier is one of A, B: saw C"]),
         (a_test("employees", "between", [5.0, 9.0], None), ["employees between 5 and 9: saw nothing known"]),
+        (a_test("completeness", "at_least", 0.75, 1.0), ["completeness at least 75 %: saw 100 %"]),
+        (a_test("completeness", "at_least", 0.75, 2 / 3), ["completeness at least 75 %: saw 66.67 %"]),
+        (a_test("engagement", "at_least", 35.0, 34.99998), ["engagement at least 35: saw 34.99998"]),
+        (a_test("engagement", "at_least", 0.125, 0.5), ["engagement at least 0.125: saw 0.5"]),
+        (a_test("engagement", "at_least", 35.0, 49.99998), ["engagement at least 35: saw 50"]),
         (a_test("opted_out", "is", True, False), ["opted out is yes: saw no"]),
         (a_test("x", "known", False, None), ["x is unknown: saw nothing known"]),
         (NO_EVENT, ["event of any kind within 90d: is 0; saw 2"]),

@@ -1,7 +1,7 @@
 """Conditions, spans, numbers and names -> the words that both teams use. No sentence is built anywhere else."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from crmsync.definition.nouns import (
@@ -113,6 +113,12 @@ def number(value: float) -> str:
     """Return at most six decimals, and none where there are none; thousands apart."""
     text = f"{value:,.6f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def short(value: float, limits: Collection[object] = ()) -> str:
+    """Return at most two decimals; all of them of a limit, and where two would seem to reach one that is missed."""
+    near = round(value, 2)
+    return number(value if near in limits or value in limits else near)
 
 
 def signed(value: float) -> str:
