@@ -15,6 +15,7 @@ from crmsync.model import STAGE, Change, ContactId, Json, Own
 
 SHOWN = 20
 _CRITERIA_SHOWN = 5
+_BOOKKEEPING = frozenset({"along", "definition_changed"})  # of nearly every contact, and nobody decides by it
 _SCORES: tuple[str, ...] = (Own.FIT, Own.ENGAGEMENT)
 _STAGE_WEIGHT = 1_000.0
 _BACK_WEIGHT = 2_000.0  # a demotion, or a stage that is cleared
@@ -85,7 +86,7 @@ class Affected:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """`groups`: stage changes first, then by size. `affected`: moved most, first."""
+    """`groups`: stage changes first, then by size, bookkeeping last. `affected`: moved most, first."""
 
     contacts: int
     changes: int
@@ -148,9 +149,7 @@ class _Tally:
             cause.points[criterion] += given
 
     def view(self) -> PlanView:
-        ordered = sorted(
-            self._causes.items(), key=lambda named: (not named[1].has_stages, -named[1].contacts, named[0])
-        )
+        ordered = sorted(self._causes.items(), key=_rank)
         affected = sorted(self._heap, key=lambda ranked: ranked[:2], reverse=True)
         return PlanView(
             self._contacts,
@@ -158,6 +157,11 @@ class _Tally:
             tuple(_group(name, cause) for name, cause in ordered),
             tuple(one for _, _, one in affected),
         )
+
+
+def _rank(named: tuple[str, _Cause]) -> tuple[bool, bool, int, str]:
+    name, cause = named
+    return not cause.has_stages, name in _BOOKKEEPING, -cause.contacts, name
 
 
 def _group(name: str, cause: _Cause) -> Group:

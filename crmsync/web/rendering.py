@@ -1,13 +1,30 @@
-"""Templates -> HTML. Everything is escaped; the filters are the words of words.py."""
+"""Templates -> HTML. Everything is escaped; the filters are the words of words.py, and sentences with their links."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from crmsync import __version__
 from crmsync.insight import words
+
+_ID = re.compile(r"\b(?:(r)|p|revert)-[0-9]{8}-[0-9]{4}-[0-9a-f]{4}\b")
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def linked(text: str) -> Markup:
+    """Write a sentence: ids of plans and runs lead to their pages, what stands in backticks is code."""
+    escaped = _ID.sub(_link, str(escape(text)))
+    return Markup(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S704 - escaped above
+
+
+def _link(found: re.Match[str]) -> str:
+    return f'<a href="/{"runs" if found[1] else "plans"}/{found[0]}">{found[0]}</a>'
+
 
 _FILTERS = {
     "actor": words.actor,
@@ -20,6 +37,7 @@ _FILTERS = {
     "instant": words.instant,
     "iso": words.iso,
     "kind": words.kind,
+    "linked": linked,
     "long_stage": words.long_stage,
     "number": words.number,
     "plain": words.plain,

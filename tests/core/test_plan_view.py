@@ -1,5 +1,6 @@
 """A plan at a glance: groups, and the contacts it moves most."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,13 @@ def test_changes_are_grouped_by_cause_stage_changes_first() -> None:
         ("score_moved", 2, 2),
     ]
     assert (view.contacts, view.changes) == (3, 3)
+
+
+def test_bookkeeping_stands_behind_what_people_decide_by() -> None:
+    label = Change(ContactId("1"), "crmsync_definition", None, "b", "definition_changed", {})
+    view = plan_view([[label, replace(label, contact=ContactId("2"))], [a_score("3", "0", "9")]])
+
+    assert [one.cause for one in view.groups] == ["score_moved", "definition_changed"]
 
 
 def test_a_group_counts_where_its_contacts_go() -> None:

@@ -126,7 +126,7 @@ def test_a_change_that_waits_or_is_held_back_says_why_before_anything_else(
     shown = words(http.get(f"/contacts/{waiting}"))
     view = observing.contact(waiting)
 
-    assert f"The stage change waits in plan {plan}, which is parked." in shown
+    assert f"The stage change waits in plan {plan} , which is parked." in shown
     assert view is not None
     assert view.held[0] == "The stage is not changed: writes.lifecyclestage is observe."
     assert "is not changed" not in words(http.get(f"/contacts/{scene.contact}"))

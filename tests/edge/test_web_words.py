@@ -12,6 +12,7 @@ from crmsync.model import STAGE, Draft, Entry, Own
 from crmsync.plots.svg import Plots
 from crmsync.web.arithmetic import arithmetic, parts
 from crmsync.web.pages.audit import _public
+from crmsync.web.rendering import linked
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -178,6 +179,17 @@ def test_equal_numbers_are_drawn_once() -> None:
 
     assert first is second
     assert plots.funnel([("lead", 4)]) != first
+
+
+@pytest.mark.parametrize(("text", "html"), [
+    ("waits in plan p-20261122-1200-0a1b.",
+     'waits in plan <a href="/plans/p-20261122-1200-0a1b">p-20261122-1200-0a1b</a>.'),
+    ("by r-20261122-1200-0a1b", 'by <a href="/runs/r-20261122-1200-0a1b">r-20261122-1200-0a1b</a>'),
+    ("Run `crmsync check`.", "Run <code>crmsync check</code>."),
+    ("`<b>` & p-1", "<code>&lt;b&gt;</code> &amp; p-1"),
+])  # fmt: skip
+def test_a_sentence_leads_to_what_it_names_and_stays_escaped(text: str, html: str) -> None:
+    assert linked(text) == html
 
 
 def test_a_picture_escapes_its_words_and_says_them() -> None:
