@@ -141,8 +141,15 @@ def parts(truth: Json) -> Iterator[str]:
         yield "not: " + "; ".join(parts(truth["not"]))
     elif "counts" in truth:
         yield _count(truth)
+    elif truth.get("fact") == "evidence" and isinstance(truth.get("saw"), Mapping):
+        yield _evidence(truth["saw"])
     elif "fact" in truth:
         yield _test(truth)
+
+
+def _evidence(saw: Json) -> str:
+    missing = ", ".join(str(name).replace("_", " ") for name in saw.get("missing") or ())
+    return f"evidence is satisfied: {saw['count']} known" + (f"; still open: {missing}" if missing else "")
 
 
 def _test(test: Json) -> str:

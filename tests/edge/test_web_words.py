@@ -142,6 +142,10 @@ NO_EVENT = {"counts": ["any"], "within": "90d", "tests": [{"operator": "is", "wa
         (a_test("engagement", "at_least", 35.0, 49.99998), ["engagement at least 35: saw 50"]),
         (a_test("opted_out", "is", True, False), ["opted out is yes: saw no"]),
         (a_test("x", "known", False, None), ["x is unknown: saw nothing known"]),
+        (
+            a_test("evidence", "is", "satisfied", {"count": 1, "missing": ["pain_point", "need"]}),
+            ["evidence is satisfied: 1 known; still open: pain point, need"],
+        ),
         (NO_EVENT, ["event of any kind within 90d: is 0; saw 2"]),
         ({"any": [A_IS_1, a_test("b", "is", "2", "3")]}, ["any of: a is 1: saw 1; b is 2: saw 3"]),
         ({"not": A_IS_1}, ["not: a is 1: saw 1"]),
