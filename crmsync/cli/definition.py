@@ -210,9 +210,9 @@ def one_of(call: "Call", name: str) -> Definition:
 
 
 def _kept(call: "Call", name: str) -> Definition:
-    from crmsync.cli.session import session  # a difference between files needs no store
+    from crmsync.cli.session import past_session  # a difference between files needs no store
 
-    with session(call) as app:
+    with past_session(call) as app:
         definitions = app.store.definitions
         active = definitions.active_at() if name == IN_FORCE else None
         kept = definitions.get(active.sha256 if active else name)

@@ -12,6 +12,7 @@ from crmsync.definition.wording.words import (
     number,
     percent,
     phrase,
+    short,
     signed,
     spaced,
     stage_label,
@@ -66,7 +67,7 @@ def fit_lines(definition: Definition, evaluation: Evaluation) -> Iterator[str]:
     fit = (evaluation.explanation or {})["fit"]
     tiers = ", ".join(f"{band.name} from {number(band.least)}" for band in definition.fit.tiers)
     tier = f", tier {evaluation.tier} ({tiers})" if evaluation.tier else ""
-    score = _shown(evaluation.fit, [band.least for band in definition.fit.tiers])
+    score = short(evaluation.fit, [band.least for band in definition.fit.tiers])
     yield from _wrapped(f"Fit {score}{_limited(fit)}{tier}", "")
     yield from _criteria(fit["criteria"], definition)
     known = (evaluation.explanation or {})["completeness"]
@@ -80,10 +81,10 @@ def engagement_lines(definition: Definition, evaluation: Evaluation) -> Iterator
     told = evaluation.explanation or {}
     levels = ", ".join(f"{band.name} from {number(band.least)}" for band in definition.engagement.levels)
     level = f", level {evaluation.level} ({levels})" if evaluation.level else ""
-    score = _shown(evaluation.engagement, [band.least for band in definition.engagement.levels])
+    score = short(evaluation.engagement, [band.least for band in definition.engagement.levels])
     yield from _wrapped(f"Engagement {score}{_limited(told['engagement'])}{level}", "")
     for name, group in told["groups"].items():
-        yield from _wrapped(f"{spaced(name)} {_shown(group['value'])}{_limited(group)}", "  ")
+        yield from _wrapped(f"{spaced(name)} {short(group['value'])}{_limited(group)}", "  ")
         yield from _criteria(group["criteria"], definition)
 
 
@@ -99,7 +100,7 @@ def _limited(score: Json) -> str:
     if score["range"] is None:
         return ""
     low, high = score["range"]
-    cut = f", sum {_shown(score['sum'])}" if abs(score["sum"] - score["value"]) > 1e-5 else ""
+    cut = f", sum {short(score['sum'])}" if abs(score["sum"] - score["value"]) > 1e-5 else ""
     return f" ({number(low)} to {number(high)}{cut})"
 
 
@@ -137,7 +138,7 @@ def _recency(criterion: Json) -> str:
     cut = (
         ""
         if abs(criterion["uncapped"] - criterion["points"]) < 1e-6
-        else f" of {_shown(criterion['uncapped'])}"
+        else f" of {short(criterion['uncapped'])}"
     )
     return f"{signed(criterion['points_per_event'])} each{half}{cap}{cut}"
 
@@ -168,7 +169,7 @@ def _saw(part: Json) -> str:
             return percent(round(value, 4))
         case float() | int():
             wants = part.get("wants")
-            return _shown(value, wants if isinstance(wants, list) else [wants])
+            return short(value, wants if isinstance(wants, list) else [wants])
         case dict():
             return f"{value['count']}, missing {both(value['missing'])}" if value["missing"] else "all"
         case list() | tuple():
@@ -191,17 +192,11 @@ def _events(criterion: Json, width: int) -> Iterator[str]:
 def _event(event: Json) -> str:
     what = both(map(spaced, event["names"])) if event["names"] else event["source"]
     times = f"{event['count']} {TIMES} " if event["count"] != 1 else ""
-    text = f"{times}{what} {event['at'][:16].replace('T', ' ')}, {_shown(event['age_days'])} d"
+    text = f"{times}{what} {event['at'][:16].replace('T', ' ')}, {short(event['age_days'])} d"
     if "points" not in event:
         return text
-    factor = _shown(event["factor"])
+    factor = short(event["factor"])
     return f"{text}: {_points(event['points'])}" + (f" ({TIMES} {factor})" if factor != "1" else "")
-
-
-def _shown(value: float, limits: Sequence[float | None] = ()) -> str:
-    """Write two decimals; all of them where two would seem to reach a limit that the value misses."""
-    near = round(value, 2)
-    return number(value if near in limits else near)
 
 
 def _points(value: float) -> str:
