@@ -57,6 +57,7 @@ def plan(call: Call, *, as_json: bool) -> None:
             render.print_summary(console(), summary, app.gateway.traffic().requests)
             if summary.plan:
                 plan_render.print_plan(console(), slices)
+                console().print()
                 render.print_guard(console(), summary.plan)
                 render.print_next(console(), summary.plan)
     sys.exit(_status(summary))
@@ -177,6 +178,7 @@ def _show_plan(app: App, plan_id: PlanId, *, as_json: bool) -> None:
     plan_render.print_conflicts(out, conflicts, found.run)
     if found.is_revert:
         plan_render.print_remains(out)
+    out.print()
     render.print_guard(out, found)
     render.print_next(out, found)
 

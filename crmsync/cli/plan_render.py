@@ -29,7 +29,6 @@ def print_plan(out: Console, slices: Iterable[Sequence[Change]]) -> None:
     out.print()
     rows = [_row(one) for one in view.affected]
     out.print(table(_title(view), ("contact", "stage", "fit", "engagement", "why"), rows))
-    out.print()
 
 
 def print_not_applied(out: Console, entries: Sequence[Entry]) -> None:

@@ -17,7 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from crmsync.clock import utcnow
 from crmsync.model import STAGE
+from crmsync.store import open_store
 from tests.journey import recompute
 from tests.journey.command import environment_of
 from tests.journey.scene import Scene, assert_fits_80_columns, scene
@@ -300,6 +302,15 @@ def test_checkpoints_are_signed_with_the_operators_key(told: Scene, tmp_path: Pa
 # --- bundle
 
 
+@pytest.mark.parametrize("option", ["--bundle", "--output"])
+def test_a_file_that_cannot_be_written_is_one_mistake_whatever_goes_into_it(
+    told: Scene, option: str, tmp_path: Path
+) -> None:
+    error = told.refuses("audit", "export", option, str(tmp_path / "nowhere" / "x.zip"), status=2)
+
+    assert f"Name another file with {option}." in error
+
+
 def test_a_bundle_proves_itself_without_crmsync(told: Scene, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.zip"
     told.says("audit", "export", "--bundle", str(bundle))
@@ -358,6 +369,7 @@ def test_bad_input_is_a_sentence_with_its_exit_status(
 
 def test_an_empty_store_has_an_empty_trail(told: Scene, tmp_path: Path) -> None:
     env = {"CRMSYNC_STORE__URL": f"sqlite:///{tmp_path}/empty.db"}
+    open_store(env["CRMSYNC_STORE__URL"], portal=None, now=utcnow).close()
 
     assert told.json("audit", "list", env=env) == []
     assert told.says("audit", "export", env=env) == ""

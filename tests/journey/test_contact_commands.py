@@ -262,8 +262,12 @@ def test_erase_refuses_whom_it_does_not_know(told: Scene, arguments: tuple[str, 
 def test_revert_plans_and_apply_restores(own: Scene) -> None:
     entries = own.moved("promoted")
 
+    text = own.says("revert", own.first["run"])
     planned = own.json("revert", own.first["run"], "--only", "promotions")
 
+    assert f"{entries[0]['after']} → {entries[0]['before']}" in text
+    assert "crmsync_evaluated_at" not in text
+    assert_fits_80_columns(text)
     assert planned["status"] == "open"
     assert planned["conflicts"] == []
     assert any("Workflows" in one for one in planned["remains"])
