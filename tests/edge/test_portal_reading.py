@@ -496,6 +496,39 @@ def test_g4_a_history_tells_people_from_programs(each: Served) -> None:
     assert versions[0].at - versions[1].at == timedelta(seconds=5)
 
 
+@pytest.mark.parametrize(
+    ("source", "source_id", "is_person"),
+    [
+        ("CRM_UI_BULK_ACTION", None, True),
+        ("MOBILE_ANDROID", "x", True),
+        (
+            "SALES",
+            "userId:47812075",
+            True,
+        ),  # a source this program has never heard of, and a person all the same
+        ("AUTOMATION_PLATFORM", "enrollmentId:1", False),
+        ("UNHEARD_OF", None, False),
+    ],
+)
+def test_g4_whoever_has_a_user_id_is_a_person(
+    both: Served, source: str, source_id: str | None, is_person: bool
+) -> None:
+    contact = both.create(email="a@acme.example")
+    version = {
+        "value": "lead",
+        "timestamp": "2026-11-20T09:00:00Z",
+        "sourceType": source,
+        "sourceId": source_id,
+    }
+    row = {"id": contact, "properties": {}, "propertiesWithHistory": {STAGE: [version]}}
+    both.sandbox.arm("replace", path="*/batch/read", body=json.dumps({"results": [row]}))
+
+    (found,) = both.gateway.history(STAGE, [contact])[contact]
+
+    assert found.is_person is is_person
+    assert not found.is_ours
+
+
 def test_histories_take_a_request_a_fifty(both: Served) -> None:
     ids = [both.create(email=f"c{n}@acme.example") for n in range(120)]
     both.forget_requests()
