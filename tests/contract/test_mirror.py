@@ -171,6 +171,15 @@ def test_g7_engagements_follow_a_contact_into_the_one_it_was_merged_into(store: 
     assert [event.source for event in known(store, "201").contact.events] == ["calls", "calls"]
 
 
+def test_g7_a_known_contact_into_which_another_was_merged_is_due(store: Store) -> None:
+    take(store, a_contact("101"), a_contact("102"))
+    store.mirror.settled([ContactId("101"), ContactId("102")], NOON)
+
+    store.mirror.take(Intake(gone=(Gone(Kind.CONTACT, "101", into="102"),)))
+
+    assert [one.contact.id for some in store.mirror.due(10) for one in some] == ["102"]
+
+
 def test_a_counter_that_jumps_beyond_all_bounds_is_stored(store: Store) -> None:
     take(store, a_contact("101"))
 

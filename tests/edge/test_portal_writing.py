@@ -744,6 +744,35 @@ def test_g5_the_first_write_teaches_us_our_own_app_id(each: Served) -> None:
     assert not each.gateway.history("email", [one])[one][0].is_ours
 
 
+@pytest.mark.parametrize(
+    ("value", "at", "learnt"),
+    [
+        pytest.param("30", "2026-11-22T12:00:00Z", "5550123", id="our value, now"),
+        pytest.param("31", "2026-11-22T12:00:00Z", None, id="another value: somebody has written since"),
+        pytest.param("30", "2026-11-22T11:59:00Z", None, id="our value, but from before our write"),
+    ],
+)
+def test_an_app_id_is_learnt_from_our_value_of_our_moment(
+    both: Served, value: str, at: str, learnt: str | None
+) -> None:
+    (contact,) = contacts(both, 1)
+    version = {"value": value, "timestamp": at, "sourceType": "INTEGRATION", "sourceId": "5550123"}
+    row = {"id": contact, "properties": {}, "propertiesWithHistory": {Own.FIT: [version]}}
+    both.sandbox.arm("replace", path=READ, body=json.dumps({"results": [row]}))
+
+    both.update(a_change(contact, Own.FIT, "30"))
+
+    assert both.gateway.app_id == learnt
+
+
+def test_an_app_id_is_not_learnt_from_a_stage(both: Served) -> None:
+    (contact,) = contacts(both, 1)
+
+    both.update(a_change(contact, STAGE, "lead", before="subscriber"))
+
+    assert both.gateway.app_id is None
+
+
 def test_an_app_id_is_not_learnt_from_what_somebody_else_wrote(both: Served) -> None:
     (contact,) = contacts(both, 1)
     both.sandbox.edits.workflow(contact, {Own.FIT: "30"})
