@@ -14,7 +14,19 @@ import pytest
 from crmsync.cycle.reconcile import Policy
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
-from crmsync.model import STAGE, ContactId, Draft, Gone, Intake, Kind, Own, PlanStatus, Tally, Version
+from crmsync.model import (
+    STAGE,
+    ContactId,
+    Draft,
+    Gone,
+    Intake,
+    Kind,
+    Own,
+    PlanStatus,
+    Snapshot,
+    Tally,
+    Version,
+)
 from crmsync.store.audit.filtering import AuditFilter
 from tests.edge.web_desk import EMAIL, PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
@@ -431,6 +443,20 @@ def test_a_changed_file_does_not_decide_what_the_contact_page_says(changed: Visi
     assert view is not None
     assert view.evaluation is not None
     assert view.evaluation.definition == changed.store.definitions.active_at()
+
+
+def test_while_a_definition_waits_nothing_is_promised_under_the_one_in_force(changed: Visit) -> None:
+    long_since = changed.clock() - timedelta(days=200)
+    silent = Snapshot(
+        Kind.CONTACT, "103", long_since, {STAGE: "marketingqualifiedlead"}, stage_entered_at=long_since
+    )
+    changed.store.mirror.take(Intake(snapshots=(silent,)))
+    changed.desk.policy = lambda: Policy(stages="own")
+
+    said = words(changed.http.get("/contacts/103"))
+
+    assert "The definition was changed: its first plan says what becomes of this." in said
+    assert "The next cycle changes the stage" not in said
 
 
 def test_a_newer_definition_whose_plan_was_rejected_waits_for_the_next_one(changed: Visit) -> None:
