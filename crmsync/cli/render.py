@@ -14,7 +14,7 @@ from crmsync.model import Change, Plan, PlanStatus, Result, Tally
 if TYPE_CHECKING:
     from crmsync.cycle.engine import Summary
 
-_UNREADABLE_SHOWN = 5  # more of them are in the document
+_UNREADABLE_SHOWN = 3  # more of them are in the document
 
 
 def summary_document(summary: "Summary", requests: int) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def held(tally: Tally) -> str:
 def _unreadable_lines(summary: "Summary") -> Iterator[str]:
     shown = summary.unreadable_shown[:_UNREADABLE_SHOWN]
     for one in shown:
-        yield f"             contact {one.contact}: {one.path} is {one.problem}"
+        yield f"             contact {one.contact}: {one.path}: {one.problem}"
     if summary.unreadable > len(shown):
         yield f"             and {summary.unreadable - len(shown):,} more (--json); crmsync explain CONTACT names them"
 

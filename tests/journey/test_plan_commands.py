@@ -117,7 +117,7 @@ def test_values_that_cannot_be_read_are_named_where_the_plan_is_told(parked: Par
 
     assert unreadable["count"] == len(unreadable["first"]) > 0
     first = unreadable["first"][0]
-    assert f"contact {first['contact']}: {first['path']} is {first['problem']}" in parked.told
+    assert f"contact {first['contact']}: {first['path']}: {first['problem']}" in parked.told
     assert f"{unreadable['count']} unreadable value" in parked.told
     assert first["path"] in explained
     assert f"{len(findings)} findings" in parked.told
