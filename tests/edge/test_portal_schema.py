@@ -251,3 +251,11 @@ def test_g12_one_definition_that_cannot_be_read_is_left_out(both: Served) -> Non
     both.time.pass_by(3_600)
 
     assert both.gateway.schema.problems() == {}
+
+
+def test_a_stage_that_became_read_only_is_known_before_anything_is_written(both: Served) -> None:
+    both.gateway.schema.setup()
+    both.sandbox.portal.world.settings.frozen = {("contacts", STAGE), ("contacts", Own.FIT)}
+    both.time.pass_by(3_600)
+
+    assert set(both.gateway.schema.problems()) == {STAGE, Own.FIT}
