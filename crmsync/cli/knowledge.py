@@ -64,7 +64,10 @@ def known_now(app: App, text: str) -> Knowledge:
     mirrored = app.store.mirror.contact(contact)
     if mirrored is None:
         raise _forgotten(app, contact)
-    known = Knowledge(mirrored.contact, app.now(), app.definition, app.evaluator, _pulled_until(app))
+    ends = _not_in_force(app)
+    known = Knowledge(
+        mirrored.contact, app.now(), app.definition, app.evaluator, _pulled_until(app), ends=ends
+    )
     return replace(known, held=tuple(_held(app, mirrored, known.evaluation())))
 
 
@@ -125,6 +128,14 @@ def _held(app: App, mirrored: Mirrored, evaluation: Evaluation) -> Iterator[str]
     reversals = app.store.trail.reversals([contact], evaluation.definition).get(contact, ())
     plans = app.store.plans.of_contacts([contact])
     return held(evaluation, mirrored.stage_version, app.policy(), reversals, plans)
+
+
+def _not_in_force(app: App) -> tuple[str, ...]:
+    """Say of a changed file that it decides about nobody yet: what it would do is worth a look all the same."""
+    active = app.store.definitions.active_at()
+    if active is None or active.sha256 == app.definition.ref.sha256:
+        return ()
+    return (f"By the file as it is now; in force is still {_named(active)}.",)
 
 
 def _then(app: App, text: str, at: datetime) -> ContactId:

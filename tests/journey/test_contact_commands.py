@@ -69,6 +69,19 @@ def test_explain_for_people_fits_80_columns_and_names_what_is_missing(told: Scen
     assert "\x1b" not in text
 
 
+def test_explain_says_that_a_changed_file_is_not_in_force(told: Scene, tmp_path: Path) -> None:
+    contact = told.moved("promoted")[0]["id"]
+    changed = tmp_path / "definition.yaml"
+    changed.write_text(DEFINITION.read_text().replace("points: 30", "points: 29", 1))
+
+    as_it_is = told.json("explain", contact)["knowledge"]["ends"]
+    as_changed = told.json("--set", f"definition.path={changed}", "explain", contact)["knowledge"]["ends"]
+
+    assert as_it_is == []
+    assert len(as_changed) == 1
+    assert "in force is still definition" in as_changed[0]
+
+
 def test_explain_asks_nothing_of_the_portal_and_works_without_a_token(told: Scene) -> None:
     contact = told.moved("promoted")[0]["id"]
     before = len(told.sandbox.portal.log)
