@@ -42,7 +42,7 @@ def new_suffix(_now: datetime) -> str:
     return secrets.token_hex(2)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Agreement:
     """A definition with the very text it was read from: the file may be another a moment later."""
 
@@ -59,6 +59,12 @@ class _Agreement:
         except OSError:
             return cls(load(path), "")  # it says why
         return cls(load(raw, name=str(path)), raw.decode())
+
+    @cached_property
+    def evaluator(self) -> "Compiled":
+        from crmsync.definition.evaluation.compiled import Compiled
+
+        return Compiled(self.definition)
 
 
 @dataclass(slots=False)
@@ -104,11 +110,9 @@ class App:
     def _agreement(self) -> "_Agreement":
         return _Agreement.read(self.settings.definition.path)
 
-    @cached_property
+    @property
     def evaluator(self) -> "Compiled":
-        from crmsync.definition.evaluation.compiled import Compiled
-
-        return Compiled(self.definition)
+        return self._agreement.evaluator
 
     def _wait(self, seconds: float) -> None:
         """Wait for the portal in short stretches: neither a long wait nor many short ones must cost the lease."""
@@ -120,8 +124,7 @@ class App:
 
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""
-        self.__dict__["_agreement"] = _Agreement.read(self.settings.definition.path)
-        self.__dict__.pop("evaluator", None)
+        self._agreement = _Agreement.read(self.settings.definition.path)
 
     @property
     def has_token(self) -> bool:
