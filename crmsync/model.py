@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, NewType, TypeAlias
+from typing import Any, Final, Literal, NewType, TypeAlias
 
 ContactId = NewType("ContactId", str)
 RunId = NewType("RunId", str)
 PlanId = NewType("PlanId", str)
 Stage: TypeAlias = str  # the portal's internal name; custom stages are digits
+Mode: TypeAlias = Literal["apply", "plan", "observe"]
+"""What a cycle may do (writes.mode): write, plan and wait for a person, only evaluate."""
+StageMode: TypeAlias = Literal["own", "promote_only", "observe"]
+"""What may be done with the lifecycle stage (writes.lifecyclestage): move it both ways, only up, not at all."""
 Json: TypeAlias = Mapping[str, Any]  # what goes into the trail as JSON; canonical form in store/canonical.py
 
 

@@ -23,7 +23,7 @@ from crmsync.cycle.revert_entries import asked, kept
 from crmsync.cycle.streams import Streams
 from crmsync.cycle.taking import Pulled
 from crmsync.cycle.write import Sink, Written
-from crmsync.model import REVERT_PREFIX, DefinitionRef, Plan, PlanId, PlanStatus, RunId, Tally
+from crmsync.model import REVERT_PREFIX, DefinitionRef, Mode, Plan, PlanId, PlanStatus, RunId, Tally
 
 _CLOCK_GRAIN = timedelta(seconds=2)  # a Date header has whole seconds, and an answer travels
 
@@ -67,14 +67,13 @@ class Config:
     How a cycle runs.
 
     Attributes:
-        mode: writes.mode: apply, plan or observe.
         workers: streams that are pulled side by side.
     """
 
     definition: DefinitionRef
     limits: Limits
     schedule: Schedule
-    mode: str = "apply"
+    mode: Mode = "apply"
     workers: int = 1
 
 

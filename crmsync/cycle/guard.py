@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crmsync.errors import OperatorError, PlanParked
-from crmsync.model import DefinitionRef, Plan, PlanId, PlanStatus, Tally
+from crmsync.model import DefinitionRef, Mode, Plan, PlanId, PlanStatus, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Circumstances:
     current: DefinitionRef
     active: DefinitionRef | None = None
     shrunk: tuple[int, int] | None = None
-    mode: str = "apply"
+    mode: Mode = "apply"
 
 
 def guard(tally: Tally, limits: Limits, around: Circumstances) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def _reasons(tally: Tally, limits: Limits, around: Circumstances) -> Iterator[st
         yield "writes.mode is plan: a person applies every plan."
 
 
-def ready(plan: Plan | None, plan_id: PlanId, *, mode: str) -> Plan:
+def ready(plan: Plan | None, plan_id: PlanId, *, mode: Mode) -> Plan:
     """
     Return the plan if it may be applied.
 

@@ -19,6 +19,7 @@ from crmsync.model import (
     Own,
     Reversal,
     Stage,
+    StageMode,
     Version,
 )
 
@@ -57,12 +58,11 @@ class Policy:
     What crmsync may write.
 
     Attributes:
-        stages: `own`, `promote_only` or `observe`.
         min_score_change: points a score must be away from the number in the portal.
         promotions_paused: the definition is past its review date and the settings say so.
     """
 
-    stages: str = "promote_only"
+    stages: StageMode = "promote_only"
     respect_manual_for: timedelta = timedelta(days=30)
     min_score_change: float = 1.0
     promotions_paused: bool = False

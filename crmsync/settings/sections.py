@@ -14,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from crmsync.model import Mode, StageMode
 from crmsync.settings.sources import PREFIX, Environment
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -139,10 +140,8 @@ class ScheduleSettings(_Section):
 
 
 class WriteSettings(_Section):
-    mode: Literal["apply", "plan", "observe"] = Field(
-        "apply", description="apply: write; plan: save plans for a person; observe: neither."
-    )
-    lifecyclestage: Literal["own", "promote_only", "observe"] = Field(
+    mode: Mode = Field("apply", description="apply: write; plan: save plans for a person; observe: neither.")
+    lifecyclestage: StageMode = Field(
         "promote_only", description="own: promote and demote; promote_only; observe: scores only."
     )
     respect_manual_for: Duration = Field(

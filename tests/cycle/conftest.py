@@ -22,7 +22,7 @@ from crmsync.cycle.streams import Streams
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.definition.load import load
 from crmsync.definition.wording.narrator import Narrator
-from crmsync.model import STAGE, Event, Kind, Snapshot
+from crmsync.model import STAGE, Event, Kind, Mode, Snapshot
 from crmsync.store import Store, open_store
 from tests.fakes import NOW, STAGES, FakePortal
 
@@ -96,7 +96,7 @@ class World:
     store: Store
     policy: Policy = field(default_factory=lambda: Policy(stages="own"))
     limits: Limits = WIDE
-    mode: str = "apply"
+    mode: Mode = "apply"
     definition: str = DEFINITION
     should_stop: Callable[[], bool] = lambda: False
     _numbers: Iterator[int] = field(default_factory=count)

@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.cycle.agenda import Job
 from crmsync.definition.load import load
-from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Result, Snapshot
+from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Result, Snapshot, StageMode
 from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 
 
@@ -92,7 +92,7 @@ def test_a_contact_that_left_before_it_was_written_is_gone_not_tried_for_ever(wo
     ],
 )
 def test_a_change_that_is_not_made_is_not_told_as_made(
-    world: World, stages: str, stage: str, why: str
+    world: World, stages: StageMode, stage: str, why: str
 ) -> None:
     world = world.with_(policy=replace(world.policy, stages=stages))
     world.portal.put(a_contact("101", stage, jobtitle="VP Sales"))
