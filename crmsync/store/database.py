@@ -16,8 +16,8 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from crmsync.errors import SettingsError, StoreError
-from crmsync.store.failures import as_store_error
+from crmsync.errors import SettingsError, StoreError, StoreLocked
+from crmsync.store.failures import as_store_error, locked
 
 BUSY_TIMEOUT_S = 10.0
 SILENCE_S = 60.0
@@ -61,6 +61,7 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self.now = now
         self.fence: Fence | None = None
+        self._locks_met = 0
         if self.is_sqlite:
             self._writer, self._reader = _sqlite(self._url, busy_timeout_s)
         else:
@@ -79,7 +80,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Begin a transaction; when this returns it is committed. Raises LeaseLost when fenced off."""
-        with self._translated(), self._writer.begin() as conn:
+        with self._begun() as conn:
             if self.fence is not None:
                 self.fence.check(conn)
             yield conn
@@ -87,8 +88,18 @@ class Database:
     @contextmanager
     def write_unfenced(self) -> Iterator[Connection]:
         """Begin a transaction that is allowed without the lease: taking it, migrating."""
-        with self._translated(), self._writer.begin() as conn:
+        with self._begun() as conn:
             yield conn
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        """Begin in turn. Who queued while another one met a lock that stayed does not wait for it all over again."""
+        met = self._locks_met
+        with self._translated(), self._writer.connect() as conn:
+            if self._locks_met != met:
+                raise locked(self.place)
+            with conn.begin():
+                yield conn
 
     def forget_freed_pages(self) -> None:
         """Make what was just deleted unreadable in the files too, as far as the database can."""
@@ -114,8 +125,10 @@ class Database:
         try:
             yield
         except (DBAPIError, PoolTimeout) as error:
+            failure = as_store_error(error, self.place)
+            self._locks_met += isinstance(failure, StoreLocked)
             # `from None`: a driver's text can quote the values of a row
-            raise as_store_error(error, self.place) from None
+            raise failure from None
 
     def upsert(
         self,

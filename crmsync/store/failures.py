@@ -64,6 +64,13 @@ _UNREACHABLE = (
 )
 
 
+def locked(place: str) -> StoreLocked:
+    return StoreLocked(
+        f"The store {place} is locked: another process has been writing to it for too long.",
+        next_step="End the other process (`crmsync run` or a database shell) or wait for it, then run again.",
+    )
+
+
 def as_store_error(error: DBAPIError | PoolTimeout, place: str) -> StoreError:
     said = str(getattr(error, "orig", None) or error).lower()
     if _REFUSED.search(said):
@@ -85,10 +92,7 @@ def as_store_error(error: DBAPIError | PoolTimeout, place: str) -> StoreError:
             next_step="Check that PostgreSQL runs and store.url is right; the next try connects anew.",
         )
     if any(saying in said for saying in _LOCKED):
-        return StoreLocked(
-            f"The store {place} is locked: another process has been writing to it for too long.",
-            next_step="End the other process (`crmsync run` or a database shell) or wait for it, then run again.",
-        )
+        return locked(place)
     for sayings, what, next_step in _SAYINGS:
         if any(saying in said for saying in sayings):
             return StoreError(f"The store {place} {what}.", next_step=next_step)

@@ -4,13 +4,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from crmsync.errors import StoreError
+from crmsync.errors import StoreError, StoreLocked
 from crmsync.model import Cursor, Draft, Intake, Kind
 from crmsync.store import Store, open_store
 from tests.conftest import Postgres
@@ -45,6 +46,22 @@ def test_threads_of_one_process_queue_to_write_however_long_it_takes(on_sqlite: 
                 waiting.result(timeout=0.3)  # six times as long as another process would be waited for
 
         assert waiting.result(timeout=30) == (1,)
+
+
+def test_who_queued_behind_a_thread_that_met_a_lock_does_not_wait_for_the_lock_again(
+    on_sqlite: Store,
+) -> None:
+    met = OperationalError("BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked"))
+    with ThreadPoolExecutor(1) as pool:
+        with suppress(StoreLocked), on_sqlite.database.write():
+            waiting = pool.submit(on_sqlite.trail.append, [Draft("finding")])
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            raise met
+
+        with pytest.raises(StoreLocked):
+            waiting.result(timeout=30)
+    assert on_sqlite.trail.append([Draft("finding")]) == (1,)
 
 
 def test_g12_a_full_disk_is_said_so_and_nothing_is_half_done(on_sqlite: Store) -> None:
