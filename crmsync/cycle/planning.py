@@ -29,6 +29,7 @@ from crmsync.model import (
     DefinitionRef,
     Draft,
     Evaluation,
+    Json,
     Mirrored,
     Own,
     PlanId,
@@ -200,15 +201,8 @@ class Planner:
             f"{last.by} keeps setting back the stage that crmsync sets; crmsync leaves it alone until "
             f"{until:%Y-%m-%d}, or until the definition changes."
         )
-        return Draft(
-            kind="finding",
-            object="contact",
-            id=decision.evaluation.id,
-            property=STAGE,
-            cause=Withheld.PING_PONG.value,
-            definition=decision.evaluation.definition,
-            reason={"problem": problem, "by": last.by, "until": until.isoformat()},
-        )
+        reason = {"problem": problem, "by": last.by, "until": until.isoformat()}
+        return _finding(decision, Withheld.PING_PONG, reason)
 
     def _decide(
         self,
@@ -264,14 +258,18 @@ def _untold(decision: Decision) -> Draft:
     problem = (
         "HubSpot cannot say who set the stage of this contact; a person may have, so crmsync leaves it alone."
     )
+    return _finding(decision, Withheld.UNTOLD, {"problem": problem})
+
+
+def _finding(decision: Decision, why: Withheld, reason: Json) -> Draft:
     return Draft(
         kind="finding",
         object="contact",
         id=decision.evaluation.id,
         property=STAGE,
-        cause=Withheld.UNTOLD.value,
+        cause=why.value,
         definition=decision.evaluation.definition,
-        reason={"problem": problem},
+        reason=reason,
     )
 
 

@@ -268,7 +268,7 @@ def test_a_deleted_contact_is_noticed_by_the_nightly_reconcile(world: World) -> 
     assert world.store.mirror.size() == 9
 
 
-def test_a_portal_that_lost_most_contacts_is_not_believed(world: World) -> None:
+def lose_nine_of_ten(world: World) -> None:
     for one in range(101, 111):
         world.portal.put(a_contact(str(one), "lead"))
     world.sync()
@@ -276,6 +276,10 @@ def test_a_portal_that_lost_most_contacts_is_not_believed(world: World) -> None:
         world.portal.remove(Kind.CONTACT, str(one))
     world.portal.edit("110", "jobtitle", "VP", "CRM_UI")
     world.portal.clock += timedelta(days=1)
+
+
+def test_a_portal_that_lost_most_contacts_is_not_believed(world: World) -> None:
+    lose_nine_of_ten(world)
 
     summary = world.sync()
 
@@ -288,13 +292,7 @@ def test_a_portal_that_lost_most_contacts_is_not_believed(world: World) -> None:
 @pytest.fixture
 def shrunken(world: World) -> World:
     """A portal that lost nine of ten contacts, and the plan that is parked for it."""
-    for one in range(101, 111):
-        world.portal.put(a_contact(str(one), "lead"))
-    world.sync()
-    for one in range(101, 110):
-        world.portal.remove(Kind.CONTACT, str(one))
-    world.portal.edit("110", "jobtitle", "VP", "CRM_UI")
-    world.portal.clock += timedelta(days=1)
+    lose_nine_of_ten(world)
     assert world.sync().status == "parked"
     return world
 
