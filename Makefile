@@ -14,7 +14,7 @@ demo: $(VENV)/.runtime ## the main job on a portal on this machine
 	@$(BIN)/crmsync demo
 
 test: $(VENV)/.dev ## all tests
-	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.dev ## what CI runs: lint, types, architecture, image, tests
 	$(BIN)/ruff check .
@@ -22,7 +22,7 @@ check: $(VENV)/.dev ## what CI runs: lint, types, architecture, image, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -n auto
 
 bench: $(VENV)/.dev ## benchmarks: figures and ratios, no verdicts
 	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done

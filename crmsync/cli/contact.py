@@ -9,6 +9,7 @@ from crmsync.cli.asking import contact_of, instant_of, this_user
 from crmsync.cli.knowledge import drawn, known_at, known_now, moments_of
 from crmsync.cli.output import console, json_option, print_json
 from crmsync.cli.session import Call, past_session
+from crmsync.cli.stopping import ended_at_once
 from crmsync.errors import OperatorError
 from crmsync.insight.timeline import stage_life
 
@@ -87,17 +88,14 @@ def erase(call: Call, contact: str, *, who: str, yes: bool, as_json: bool) -> No
 
 
 def _confirm(family: tuple[str, ...]) -> None:
-    """
-    Ask. Data frames must not be imported yet: polars takes SIGINT for itself, and Ctrl-C waits for Enter.
-
-    Raises:
-        OperatorError: there is no terminal to ask on, or the answer is no.
-    """
+    """Ask. *Raises* OperatorError: there is no terminal to ask on, or the answer is no."""
     if not sys.stdin.isatty():
         raise OperatorError(
             "Erasing cannot be undone, and there is no terminal to ask on.", next_step="Give --yes to erase."
         )
-    if not click.confirm(f"Erase contact {', '.join(family)}? It cannot be undone", err=True):
+    with ended_at_once():
+        agreed = click.confirm(f"Erase contact {', '.join(family)}? It cannot be undone", err=True)
+    if not agreed:
         raise OperatorError("Nothing was erased.")
 
 

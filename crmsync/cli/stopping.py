@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM for one cycle by hand: the first ends it at its next safe place, the second at once."""
+"""
+Ctrl-C and SIGTERM: the first ends a cycle by hand at its next safe place, the second at once.
+
+At a question, where nothing is under way, the first one does.
+"""
 
 import os
 import signal
@@ -45,6 +49,22 @@ def stoppable(app: App) -> Iterator[None]:
             "Stopped; what was not written stays in its plan.",
             next_step="Run `crmsync sync`: it goes on from there.",
         )
+
+
+@contextmanager
+def ended_at_once() -> Iterator[None]:
+    """
+    Let the system end the process while it asks a person something.
+
+    A handler of Python's runs between two steps of Python: a signal that comes just before the answer is read would
+    wait for that answer.
+    """
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in _SIGNALS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def until_told() -> None:
