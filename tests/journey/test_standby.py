@@ -72,8 +72,10 @@ class Daemon:
     def stops_at_work(self, store: Store) -> bool:
         """Stop it while the right to write is with it, and no lock; False: that was not so, and it goes on."""
         self.stop()
+        row_lock = "" if store.database.is_sqlite else " FOR UPDATE"  # every write of a holder begins with it
         try:
-            with store.database.write():
+            with store.database.write() as conn:
+                conn.exec_driver_sql(f"SELECT 1 FROM lease{row_lock}")
                 held = store.lease.held()
         except StoreLocked:
             held = None
