@@ -1,4 +1,8 @@
-"""A stream that cannot be read -> the cycle ends and tries again; when that fails too, the others go on without it."""
+"""
+A stream that cannot be read -> the cycle ends and tries again; when that fails too, the others go on without it.
+
+One that is refused stays refused: the others go on at once.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +46,8 @@ class Impatient:
 @dataclass(frozen=True, slots=True)
 class TwoTries:
     """
-    Lets the first failure end the cycle: trouble that passes is over in the next one. The second one is a finding.
+    Lets the first failure end the cycle: trouble that passes is over in the next one. The second one is a finding,
+    and so is the first refusal of what may be missed.
 
     What is set aside is tried in each cycle all the same; its cursor stays where it is, so nothing is missed for good.
     """
@@ -55,11 +60,11 @@ class TwoTries:
         try:
             pulled = verb()
         except (Rejected, Unavailable) as error:
-            if known == _WELL:
-                self.memory.put(_key(what), _FAILED)
-            if known == _WELL or not may_miss:
+            if not may_miss or (known == _WELL and isinstance(error, Unavailable)):
+                if known == _WELL:
+                    self.memory.put(_key(what), _FAILED)
                 raise
-            if known == _FAILED:
+            if known != _ASIDE:
                 self.findings.append([_finding(what, error.message)])
                 self.memory.put(_key(what), _ASIDE)
             return Pulled(set_aside=(what,))

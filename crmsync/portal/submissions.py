@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from crmsync.errors import Rejected
+from crmsync.errors import Rejected, Unauthorized
 from crmsync.model import Form, Submission, SubmissionPage
 from crmsync.portal.client import Client
 from crmsync.portal.shapes import Unreadable, a_map, a_text, an_instant, broken_answer, next_after
@@ -42,6 +42,8 @@ class Submissions:
         Read up to 50, see `Portal.submissions`.
 
         A form type whose submissions are not given out has none, and neither has a form deleted since it was listed.
+
+        *Raises* Rejected where HubSpot keeps this form from us: it gave us the list, so the token is as it should be.
         """
         try:
             answer = self._client.submissions(form.id, after).json
@@ -49,6 +51,10 @@ class Submissions:
             if error.status == 404 or _NOT_GIVEN_OUT in f"{error.category} {error.message}":
                 return SubmissionPage((), None)
             raise
+        except Unauthorized as error:
+            if error.status != 403:
+                raise
+            raise Rejected(error.message, next_step=error.next_step, status=403) from error
         seen: Counter[str] = Counter()
         found = tuple(_submission(form, raw, seen) for raw in answer["results"])
         return SubmissionPage(found, next_after(answer.get("paging"), after))

@@ -3,8 +3,8 @@
 import pytest
 
 from crmsync.cycle.agenda import Job
-from crmsync.errors import Unavailable
-from crmsync.model import STAGE, Form, Kind, Submission
+from crmsync.errors import Rejected, Unavailable
+from crmsync.model import STAGE, Form, Kind, Page, Submission, SubmissionPage
 from tests.cycle.conftest import World, a_contact, a_meeting
 from tests.fakes import NOW
 
@@ -110,6 +110,38 @@ def test_g12_a_form_that_is_refused_for_ever_does_not_keep_the_first_pull_from_i
 
     assert world.portal.shows("101", STAGE) == MQL
     assert set_aside(world) == ["read form f2"]
+
+
+def test_g12_a_form_that_the_portal_refuses_is_a_finding_at_once_and_the_cycle_goes_on(
+    settled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled.portal.form_list = (OTHER, DEMO)
+    settled.portal.form_submissions = {"f1": [Submission("s1", "f1", "Book a demo", NOW, WHOM, None)]}
+    submissions = settled.portal.submissions
+
+    def refuses_the_other(form: Form, after: str | None) -> SubmissionPage:
+        if form == OTHER:
+            raise Rejected("may not do this", status=403)
+        return submissions(form, after)
+
+    monkeypatch.setattr(settled.portal, "submissions", refuses_the_other)
+    settled.sync()
+
+    assert settled.portal.shows("101", STAGE) == MQL
+    assert set_aside(settled) == ["read form f2"]
+
+
+def test_nothing_that_must_not_be_missed_is_gone_on_without_though_it_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(kind: Kind, **_: object) -> Page:
+        raise Rejected(f"{kind.value} may not be listed")
+
+    monkeypatch.setattr(world.portal, "page", refuses)
+
+    for _ in range(3):
+        with pytest.raises(Rejected):
+            world.sync()
 
 
 def test_g12_a_list_of_forms_that_is_refused_for_ever_leaves_the_rest(settled: World) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crmsync.errors import PortalError, Rejected, Unavailable
+from crmsync.errors import PortalError, Rejected, Unauthorized, Unavailable
 from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Page, Snapshot
 from crmsync.portal.config import Time
 from tests.served import VERSIONS, Served, served
@@ -594,6 +594,18 @@ def test_a_form_whose_submissions_are_not_given_out_has_none(
     both.sandbox.arm("replace", path="*/submissions/*", status=status, body=json.dumps(body))
 
     assert both.gateway.submissions(form, None).submissions == ()
+
+
+def test_g12_a_403_on_one_form_is_that_forms_and_a_401_the_tokens(both: Served) -> None:
+    (form, *_) = both.gateway.forms()
+    scopes = {"category": "MISSING_SCOPES", "context": {"requiredScopes": ["forms"]}}
+    both.sandbox.arm("replace", path="*/submissions/*", status=403, body=json.dumps(scopes))
+    both.sandbox.arm("replace", path="*/submissions/*", status=401, body="{}")
+
+    with pytest.raises(Rejected, match="forms"):
+        both.gateway.submissions(form, None)
+    with pytest.raises(Unauthorized, match="token"):
+        both.gateway.submissions(form, None)
 
 
 def test_a_form_for_comments_is_left_out_and_one_without_a_name_is_not(both: Served) -> None:
