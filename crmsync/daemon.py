@@ -1,15 +1,12 @@
 """When: APScheduler in memory, one cycle at a time, signals. Knows nothing about contacts."""
 
 import os
-import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import FrameType
 
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobEvent
@@ -18,6 +15,7 @@ from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from crmsync.errors import CrmsyncError, RateLimited, Stopped, Unauthorized, places_of
+from crmsync.hearing import heard
 
 _GRACE_S = 18.0  # what is in flight gets this long after SIGTERM; the process is gone within 20 s
 
@@ -90,11 +88,12 @@ class Daemon:
             id="cycle",
         )
         scheduler.add_listener(self._tell_overlap, EVENT_JOB_MAX_INSTANCES)
-        with self._signals():
+        with heard(self._hear) as wait:
             scheduler.start()
             on_started()
-            while not self.stopping.wait(self.every.total_seconds()):
+            while not self.stopping.is_set():
                 self.heed_clock(job)
+                wait(self.every.total_seconds())
             scheduler.shutdown(wait=False)
             finished = self._one_at_a_time.acquire(timeout=_GRACE_S)
         structlog.get_logger().info("daemon.stopped", in_flight_finished=finished)
@@ -173,17 +172,8 @@ class Daemon:
             "cycle.failed", error=type(error).__name__, problem=error.message, next_step=_next_step(error)
         )
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _hear(self, number: int) -> None:
         """First signal: stop gently. Second: at once."""
-        before = {one: signal.signal(one, self._on_signal) for one in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.stopping.is_set():
             os._exit(
                 128 + number

@@ -9,8 +9,8 @@ from crmsync.cli.asking import contact_of, instant_of, this_user
 from crmsync.cli.knowledge import drawn, known_at, known_now, moments_of
 from crmsync.cli.output import console, json_option, print_json
 from crmsync.cli.session import Call, past_session
-from crmsync.cli.stopping import ended_at_once
 from crmsync.errors import OperatorError
+from crmsync.hearing import ended_at_once
 from crmsync.insight.timeline import stage_life
 
 

@@ -17,8 +17,8 @@ from rich.console import Console
 from crmsync import logs
 from crmsync.cli import render
 from crmsync.cli.output import console, json_option, many, plain, print_json
-from crmsync.cli.stopping import until_told
 from crmsync.errors import OperatorError
+from crmsync.hearing import until_told
 from crmsync.model import STAGE, Own
 from crmsync.settings import load
 
@@ -188,8 +188,8 @@ def _offer_pages(out: Console, address: str, contact: str) -> None:
     out.print(f"\nThe same on pages: [bold]{address}[/]")
     out.print(f"Its gates, stages and life: {address}contacts/{contact}")
     if sys.stdout.isatty():
-        out.print("Ctrl-C ends the demo.")
-        until_told()
+        with until_told():
+            out.print("Ctrl-C ends the demo.")
     else:
         out.print("(ends now: this is not a terminal)")
 

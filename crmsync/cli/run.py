@@ -4,7 +4,7 @@ import click
 
 from crmsync.cli.output import json_option, print_json
 from crmsync.cli.session import Call, session
-from crmsync.cli.stopping import until_told
+from crmsync.hearing import until_told
 
 
 @click.command("run")
@@ -32,9 +32,9 @@ def serve(call: Call, *, as_json: bool) -> None:
 
     with session(call) as app:
         running = Service(app).pages()
-        _announce(running.address, as_json=as_json)
         try:
-            until_told()
+            with until_told():
+                _announce(running.address, as_json=as_json)
         finally:
             running.stop()
 

@@ -2,12 +2,12 @@
 
 import os
 import shlex
-import signal
 import sys
-import threading
 
 import click
 import orjson
+
+from crmsync.hearing import until_told
 
 MANY = 5_000
 
@@ -103,18 +103,8 @@ def sandbox(
             f"port {port} cannot be used ({os.strerror(error.errno or 0)}); --port 0 takes any free one.",
             param_hint="--port",
         ) from None
-    stopping = _stopping()
-    with portal:
+    with portal, until_told():
         _announce(portal.url, portal.token, contacts, as_json=as_json)
-        stopping.wait()
-
-
-def _stopping() -> threading.Event:
-    """Return what Ctrl-C and SIGTERM set from now on."""
-    stopping = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: stopping.set())
-    return stopping
 
 
 def _announce(url: str, token: str, contacts: int, *, as_json: bool) -> None:
