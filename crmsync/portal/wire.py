@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError, SSLError
 
 from crmsync.portal.config import PortalConfig, Time
+from crmsync.portal.connections import LimitedAdapter
 
 _CONNECT_S = 10.0
 _LARGEST_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
-_POOL = 32
 _NO_HANDSHAKE = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "TLSV1_ALERT_PROTOCOL_VERSION")
 
 
@@ -50,14 +49,11 @@ class HttpWire:
     def __init__(self, config: PortalConfig, time: Time, session: requests.Session | None) -> None:
         self._base = config.base_url.rstrip("/")
         self._timeout = (min(_CONNECT_S, config.timeout_s), config.timeout_s)
-        self._longest_s = 2 * config.timeout_s
-        self._time = time
-        self._session = session if session is not None else _pooled()
+        self._session = session if session is not None else _pooled(time, 2 * config.timeout_s)
         self._bearer = _Bearer(config.access_token)
 
     def exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Exchange:
         """Send once and read the whole answer. *Raises* NotSent, Broken."""
-        deadline = self._time.monotonic() + self._longest_s
         try:
             response = self._session.request(
                 method,
@@ -70,7 +66,7 @@ class HttpWire:
                 stream=True,
             )
             with response:
-                return Exchange(response.status_code, response.headers, self._body(response, deadline))
+                return Exchange(response.status_code, response.headers, _body(response))
         except requests.exceptions.Timeout as error:
             kind = NotSent if isinstance(error, requests.exceptions.ConnectTimeout) else Broken
             raise kind("it took too long") from error
@@ -78,30 +74,13 @@ class HttpWire:
             if why := _never_connected(error):
                 raise NotSent(why) from error
             raise Broken("the connection broke") from error
+        except ReadTimeoutError as error:
+            raise Broken("it took too long") from error
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             raise Broken("the answer broke off") from error
 
     def close(self) -> None:
         self._session.close()
-
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        """Read piece by piece as it arrives: a server that drips bytes would outlast the limit on silence."""
-        raw = response.raw
-        if not isinstance(raw, urllib3.HTTPResponse):
-            return response.content
-        pieces: list[bytes] = []
-        size = 0
-        while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
-            pieces.append(piece)
-            size += len(piece)
-            if size > _LARGEST_BYTES:
-                raise Broken("the answer is larger than 64 MiB")
-            if self._time.monotonic() > deadline:
-                raise Broken("it took too long")
-        promised = CaseInsensitiveDict(raw.headers).get("Content-Length", "")
-        if promised.isdecimal() and "Content-Encoding" not in raw.headers and size < int(promised):
-            raise Broken("the answer broke off")
-        return b"".join(pieces)
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -115,12 +94,30 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _pooled() -> requests.Session:
+def _pooled(time: Time, longest_s: float) -> requests.Session:
     session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL, max_retries=0)
+    adapter = LimitedAdapter(time.monotonic, longest_s)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def _body(response: requests.Response) -> bytes:
+    """Read piece by piece as it arrives: a small body may unpack into a very large one."""
+    raw = response.raw
+    if not isinstance(raw, urllib3.HTTPResponse):
+        return response.content
+    pieces: list[bytes] = []
+    size = 0
+    while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
+        pieces.append(piece)
+        size += len(piece)
+        if size > _LARGEST_BYTES:
+            raise Broken("the answer is larger than 64 MiB")
+    promised = CaseInsensitiveDict(raw.headers).get("Content-Length", "")
+    if promised.isdecimal() and "Content-Encoding" not in raw.headers and size < int(promised):
+        raise Broken("the answer broke off")
+    return b"".join(pieces)
 
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> str:

@@ -8,7 +8,6 @@ import pytest
 
 from crmsync.errors import PortalError, Rejected, Unauthorized, Unavailable
 from crmsync.model import STAGE, Association, ContactId, Deal, Kind, Own, Page, Snapshot
-from crmsync.portal.config import Time
 from tests.served import VERSIONS, Served, served
 
 CONNECTED = "f240bbac-87c9-4f6e-bf70-924b57d47db7"
@@ -759,30 +758,6 @@ def test_g7_every_fault_is_survived_by_every_kind_of_read(fault: str, path: str)
         assert set(both.gateway.read(Kind.CONTACT, [contact], properties=()).snapshots) == {contact}
         (company,) = both.gateway.associations(Kind.CONTACT, Kind.COMPANY, [contact])[contact]
         assert company.id == companies[0]
-
-
-def test_a_body_that_drips_is_given_up(both: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    for n in range(30):
-        both.create(email=f"c{n}@acme.example")
-    both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
-    both.sandbox.arm("slow", path="*/contacts", hang_s=0.1)
-    monkeypatch.setattr(both.gateway._wire, "_time", Time(Ticking(), both.time.sleep, both.time.wall))
-
-    page = both.gateway.page(Kind.CONTACT, properties=(), associations=(), after=None)
-
-    assert len(page.snapshots) == 30
-    assert both.gateway.traffic().retries == 1
-
-
-class Ticking:
-    """A clock on which every look takes four seconds, of the ten that an answer may take."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 4.0
-        return self.now
 
 
 # --- whom HubSpot cannot answer for ------------------------------------------------------------------------------
