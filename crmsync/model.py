@@ -651,3 +651,4 @@ class Own:
 
 OWN: tuple[str, ...] = tuple(value for name, value in vars(Own).items() if name.isupper())  # in plan order
 WRITTEN: tuple[str, ...] = (STAGE, *OWN)  # everything crmsync may write, in plan order
+BOUND_TO_STAGE = frozenset({Own.REASON, Own.STAGE_CHANGED_AT, Own.SLA_DUE_AT})  # written because of a move

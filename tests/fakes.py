@@ -50,6 +50,7 @@ class FakePortal:
         clock: the portal's; every change stamps it and moves it on by a millisecond.
         writes: (contact, {property: value}) of every input that was sent, in order.
         reads: how many ids were batch read.
+        refuses, refuses_stages: contacts of which, and stages with which, no input is taken.
         silent_about: contacts whose histories cannot be read.
         unreadable: contacts that cannot be read at all, but for lists.
         fails: what is answered with an error each time: `list meetings`, `search contacts`, `forms`, `form f1`.
@@ -66,6 +67,7 @@ class FakePortal:
     form_reads: int = 0
     merged: dict[str, str] = field(default_factory=dict)
     refuses: set[str] = field(default_factory=set)
+    refuses_stages: set[str] = field(default_factory=set)
     silent_about: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
     fails: set[str] = field(default_factory=set)
@@ -175,7 +177,8 @@ class FakePortal:
         for contact, some in by_contact.items():
             values = {one.change.property: one.change.after for one in some}
             self.writes.append((contact, values))
-            if contact not in self.refuses and not self.loses_requests:
+            is_refused = contact in self.refuses or values.get(STAGE) in self.refuses_stages
+            if not is_refused and not self.loses_requests:
                 self._set(contact, self._forward_only(contact, values), "INTEGRATION", _OURS, is_ours=True)
             for one in some:
                 yield self._outcome(one)

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from crmsync.cycle.activation import Activation
 from crmsync.cycle.plans import Plans
 from crmsync.cycle.reconcile import same_value
 from crmsync.cycle.record import Trail, intend, untold
+from crmsync.cycle.revert import Past
 from crmsync.cycle.settle import settle_open
 from crmsync.cycle.streams import Streams
+from crmsync.cycle.takeback import cut_short, taken_back
 from crmsync.cycle.watching import WRITE
 from crmsync.cycle.write import Sink, Written, abandoned, settled, write
 from crmsync.model import (
@@ -32,6 +35,10 @@ CHOSEN_SINCE = "a person has chosen the stage since the plan was made"
 UNTOLD = "HubSpot cannot say who has set the stage since the plan was made"
 
 
+class Ledger(Trail, Past, Protocol):
+    """The audit trail as a whole cycle needs it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Applier:
     """
@@ -43,7 +50,7 @@ class Applier:
     """
 
     run: RunId
-    trail: Trail
+    trail: Ledger
     plans: Plans
     sink: Sink
     streams: Streams
@@ -56,6 +63,7 @@ class Applier:
         """Give every intent that a dead process or a lost answer left open its outcome."""
         outcomes = settle_open(self.sink, self.trail, self.run, may_send=may_send)
         self._note(outcomes)
+        self._take_back(outcomes)
         unanswered = {one.intent.change.contact: one for one in outcomes if one.result is Result.OPEN}
         if fresh := untold(self.streams.told, [_unanswered(one) for one in unanswered.values()]):
             self.trail.append(fresh)
@@ -84,7 +92,9 @@ class Applier:
             ready = [change for change in self._undone(plan, changes) if change.contact not in self.waiting]
             intents = intend(self.trail, ready, run=self.run, definition=plan.definition, at=at)
             self.written.intended += len(intents)
-            self._note(self._write(plan, intents))
+            outcomes = self._write(plan, intents)
+            self._note(outcomes)
+            self._take_back(outcomes)
             watcher.advance(WRITE, len(changes))
         self.plans.finish(replace(plan, status=PlanStatus.APPLIED))
         results = {result.value: n - before[result] for result, n in sorted(self.written.results.items())}
@@ -120,6 +130,19 @@ class Applier:
                 yield abandoned(one, UNTOLD)
             elif any(v.is_person and v.at > plan.as_of for v in versions[one.change.contact]):
                 yield abandoned(one, CHOSEN_SINCE)
+
+    def _take_back(self, outcomes: Sequence[Outcome]) -> None:
+        """Leave nobody without a stage because the portal refused the second step of a move."""
+        by_run: dict[RunId, list[Intent]] = {}
+        for one in cut_short(outcomes):
+            by_run.setdefault(one.run, []).append(one)
+        for run, refused in by_run.items():
+            applied = self.trail.applied(run, [one.change.contact for one in refused])
+            changes = [back for one in refused for back in taken_back(applied.get(one.change.contact, ()))]
+            at, definition = self.streams.portal.now(), refused[0].definition
+            intents = intend(self.trail, changes, run=self.run, definition=definition, at=at)
+            self.written.intended += len(intents)
+            self._note(write(self.sink, self.trail, intents, self.run))
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         """Count them; who was other than the mirror had it is read again, else the same would be tried again."""

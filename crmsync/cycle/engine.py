@@ -7,18 +7,16 @@ No write without its entry, no progress without its outcome. What each verb does
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from crmsync.cycle import pull, shrinkage
 from crmsync.cycle.activation import Activation
 from crmsync.cycle.agenda import Agenda, Job, Memory, Schedule
-from crmsync.cycle.apply import Applier
+from crmsync.cycle.apply import Applier, Ledger
 from crmsync.cycle.asked import begin_again
 from crmsync.cycle.guard import Circumstances, Limits, guard, ready
 from crmsync.cycle.planning import Planner
 from crmsync.cycle.plans import DraftPlan, Observed, Planned, Plans, Unreadable
-from crmsync.cycle.record import Trail
-from crmsync.cycle.revert import Conflict, Past, Request, Reverter
+from crmsync.cycle.revert import Conflict, Request, Reverter
 from crmsync.cycle.revert_entries import asked, kept
 from crmsync.cycle.streams import Streams
 from crmsync.cycle.taking import Pulled
@@ -55,10 +53,6 @@ class Undo:
 
     summary: Summary
     conflicts: tuple[Conflict, ...]
-
-
-class Ledger(Trail, Past, Protocol):
-    """The audit trail as a whole cycle needs it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Cause(StrEnum):
     SLA_MOVED = "sla_moved"
     ALONG = "along"  # written because something else of the contact is: reason, evaluated_at
     REVERTED = "reverted"
+    TAKEN_BACK = "taken_back"  # the portal refused the second step of a move: its first one is undone
 
 
 class Withheld(StrEnum):

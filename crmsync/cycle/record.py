@@ -51,14 +51,14 @@ def untold(findings: Findings, drafts: Sequence[Draft]) -> tuple[Draft, ...]:
 
 
 def intend(
-    trail: Trail, changes: Sequence[Change], *, run: RunId, definition: DefinitionRef, at: datetime
+    trail: Trail, changes: Sequence[Change], *, run: RunId, definition: DefinitionRef | None, at: datetime
 ) -> tuple[Intent, ...]:
     """Commit one intent per change; a move backward commits both of its steps before the first is sent."""
     seqs = trail.append([_draft(change, run, definition, at) for change in changes])
     return tuple(Intent(seq, run, change, at, definition) for seq, change in zip(seqs, changes, strict=True))
 
 
-def _draft(change: Change, run: RunId, definition: DefinitionRef, at: datetime) -> Draft:
+def _draft(change: Change, run: RunId, definition: DefinitionRef | None, at: datetime) -> Draft:
     return Draft(
         kind="change.intended",
         run=run,

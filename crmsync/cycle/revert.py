@@ -17,6 +17,7 @@ from crmsync.cycle.plans import Planned, PlanSink
 from crmsync.cycle.reconcile import Cause, same_value
 from crmsync.errors import OperatorError
 from crmsync.model import (
+    BOUND_TO_STAGE,
     STAGE,
     WRITTEN,
     Change,
@@ -33,7 +34,6 @@ from crmsync.model import (
 )
 
 _SLICE = 500
-_BOUND_TO_STAGE = frozenset({Own.REASON, Own.STAGE_CHANGED_AT, Own.SLA_DUE_AT})
 _SCORES = frozenset({Own.FIT, Own.ENGAGEMENT, Own.GRADE})
 _ALONG = frozenset(
     {Own.REASON, Own.EVALUATED_AT, Own.STAGE_CHANGED_AT}
@@ -228,7 +228,7 @@ class _Restoring:
         stage = steps.get(STAGE)
         found = [change for step in steps.values() for change in self._restore(step)]
         if stage is not None and not any(change.property == STAGE for change in found):
-            found = [change for change in found if change.property not in _BOUND_TO_STAGE]
+            found = [change for change in found if change.property not in BOUND_TO_STAGE]
         if all(change.property in _ALONG for change in found):
             return []
         return sorted(found, key=lambda change: (change.step, WRITTEN.index(change.property)))
@@ -242,7 +242,7 @@ class _Restoring:
         wanted = Cause.PROMOTED if self._request.only is Only.PROMOTIONS else Cause.DEMOTED
         if STAGE not in steps or steps[STAGE].cause != wanted:
             return {}
-        return {name: step for name, step in steps.items() if name == STAGE or name in _BOUND_TO_STAGE}
+        return {name: step for name, step in steps.items() if name == STAGE or name in BOUND_TO_STAGE}
 
     def _restore(self, step: _Step) -> Iterator[Change]:
         name, ours, before = (

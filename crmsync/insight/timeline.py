@@ -267,6 +267,7 @@ _SENTENCES = {
     "definition_changed": "Evaluated under another definition.",
     "sla_moved": "The instant sales must react by moved.",
     "along": "Written along with the changes beside it.",
+    "taken_back": "The portal refused the move after the stage was cleared, so the stage is what it was.",
 }
 
 

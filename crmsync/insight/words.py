@@ -50,6 +50,7 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "sla_moved": "first-touch promise",
         "along": "written along",
         "reverted": "reverted",
+        "taken_back": "taken back",
         "conflict": "conflict",
         "foreign": "changed by somebody else",
         "merged": "merged",

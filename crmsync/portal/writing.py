@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crmsync.errors import PortalError, Rejected
-from crmsync.model import ContactId, Fate, Intent, Kind, Outcome, Reading, Result
+from crmsync.model import STAGE, ContactId, Fate, Intent, Kind, Outcome, Reading, Result
 from crmsync.portal.answering import WriteAnswer
 from crmsync.portal.batching import in_batches
 from crmsync.portal.client import Client
@@ -261,11 +261,15 @@ class Writer:
         fitting = []
         for intent in one.intents:
             change = intent.change
-            if means_the_same(change.property, shown.get(change.property), change.before):
+            if change.property == STAGE and not change.after:
+                # the set that follows the clear would be for the contact that is no more
+                problem = f"{merged}, whose stage is decided anew."
+            elif means_the_same(change.property, shown.get(change.property), change.before):
                 fitting.append(intent)
+                continue
             else:
                 problem = f"{merged}, which shows another value than the decision saw."
-                yield Outcome(intent, Result.ABANDONED, problem, into, shown.get(change.property))
+            yield Outcome(intent, Result.ABANDONED, problem, into, shown.get(change.property))
         if fitting:
             yield from self._one(replace(one, contact=into, intents=tuple(fitting)))
 

@@ -6,7 +6,7 @@ import pytest
 
 from crmsync.cycle.settle import OFF
 from crmsync.errors import Unavailable
-from crmsync.model import STAGE, Intent, Outcome, PlanStatus, Result, Seen
+from crmsync.model import STAGE, Intent, Outcome, Own, PlanStatus, Result, Seen
 from tests.cycle.conftest import World, a_contact, a_meeting
 
 MQL = "marketingqualifiedlead"
@@ -235,7 +235,56 @@ def test_g3_a_stage_that_was_cleared_before_the_end_of_the_process_and_not_set_i
 
     world.sync()
 
-    assert outcome(world) == ["change.applied", "change.failed", "change.failed"]  # the last one decided anew
+    # the stage before could not be given back either; the last one decided anew
+    assert outcome(world) == ["change.applied", "change.failed", "change.failed", "change.failed"]
+
+
+@pytest.fixture
+def backward_refused(world: World) -> World:
+    """A contact whose clear the portal takes and whose set it refuses, as it does where a property is required."""
+    world.portal.put(a_contact("101", MQL, jobtitle="VP Sales"))
+    world.portal.refuses_stages.add("lead")
+    return world
+
+
+def test_g3_a_move_that_is_refused_after_its_clear_leaves_the_contact_as_it_was(
+    backward_refused: World,
+) -> None:
+    world = backward_refused
+
+    for _ in range(3):
+        world.sync()
+
+    shown = {name: world.portal.shows("101", name) for name in (STAGE, Own.REASON, Own.STAGE_CHANGED_AT)}
+    assert shown == {STAGE: MQL, Own.REASON: None, Own.STAGE_CHANGED_AT: None}
+    assert outcome(world) == ["change.applied", "change.failed", "change.applied"]  # and not tried each cycle
+    assert {one["cause"] for one in world.entries("change.intended") if one["after"] == MQL} == {"taken_back"}
+
+
+def test_g3_a_move_that_is_refused_when_it_is_settled_leaves_the_contact_as_it_was(
+    backward_refused: World,
+) -> None:
+    world = backward_refused
+    world.portal.loses_answers = True
+    world.sync()
+    world.portal.loses_answers = False
+    assert world.portal.shows("101", STAGE) is None
+
+    world.sync()
+
+    assert world.portal.shows("101", STAGE) == MQL
+
+
+def test_a_persons_stage_between_clear_and_refusal_is_not_taken_back(backward_refused: World) -> None:
+    world = backward_refused
+    world.portal.loses_answers = True
+    world.sync()
+    world.portal.loses_answers = False
+    world.portal.edit("101", STAGE, "customer")
+
+    world.sync()
+
+    assert world.portal.shows("101", STAGE) == "customer"
 
 
 # --- what is not known yet ---------------------------------------------------------------------------------------

@@ -217,6 +217,25 @@ def test_g4_a_merged_contact_that_shows_another_value_is_left_alone(both: Served
     assert both.sees(merged, STAGE) == "salesqualifiedlead"
 
 
+def test_a_stage_is_not_cleared_in_the_contact_another_was_merged_into(both: Served) -> None:
+    one, two = contacts(both, 2)
+    both.sandbox.edits.human(one, {STAGE: "customer"})
+    merged = both.sandbox.edits.merge(one, two)
+
+    outcomes = both.update(
+        a_change(one, STAGE, "", before="customer"),
+        a_change(one, Own.FIT, "30"),
+        a_change(one, STAGE, "lead", step=1),
+    )
+
+    assert [(found.intent.change.property, found.result) for found in outcomes] == [
+        (STAGE, Result.ABANDONED),
+        (Own.FIT, Result.APPLIED),
+        (STAGE, Result.ABANDONED),
+    ]
+    assert both.sees(merged, STAGE) == "customer"
+
+
 def test_a_merged_contact_does_not_overwrite_the_changes_of_the_one_it_became(both: Served) -> None:
     one, two = contacts(both, 2)
     merged = both.sandbox.edits.merge(one, two)

@@ -17,7 +17,7 @@ from crmsync.store.instants import to_micros
 from crmsync.store.mirror.versions import Superseded, contact_value, keep
 
 _WAITING = frozenset({Result.ABANDONED, Result.OPEN})
-_REVERTED = "reverted"  # the cause, see cycle/reconcile.py
+_REVERTED, _TAKEN_BACK = "reverted", "taken_back"  # causes, see cycle/reconcile.py
 
 
 def settle_mirror(conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
@@ -90,9 +90,11 @@ def _clear_due(conn: Connection, outcomes: Sequence[Outcome]) -> None:
 
 
 def _half_way(conn: Connection, outcomes: Sequence[Outcome]) -> set[ContactId]:
-    """Find those whose stage was cleared, and then not set."""
+    """Find those whose stage was cleared, and then neither set nor given back."""
     refused = {
-        o.intent.change.contact for o in outcomes if o.result is Result.FAILED and o.intent.change.step > 0
+        o.intent.change.contact
+        for o in outcomes
+        if o.result is Result.FAILED and (o.intent.change.step > 0 or o.intent.change.cause == _TAKEN_BACK)
     }
     c = t.contacts.c
     found: set[ContactId] = set()
