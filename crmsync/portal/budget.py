@@ -17,6 +17,7 @@ from crmsync.portal.traffic import Traffic
 UNKNOWN_BURST = 100
 """The smallest burst limit of a private app. *Source*: portal facts, section 1.1."""
 BURST_WINDOW_S = 10.0
+_LONGEST_WINDOW_S = 60.0  # a header that says years would have us wait for years
 _PROFESSIONAL_BURST = 190
 _ASSOCIATIONS = {True: 150, False: 100}  # Professional and up, or not: portal facts, section 1.2
 _SLACK_S = 0.02  # clocks here and there tick in different milliseconds
@@ -257,7 +258,7 @@ class Budget:
             return
         span_ms = _number(headers, "X-HubSpot-RateLimit-Interval-Milliseconds")
         if span_ms:
-            self._burst.span_s = span_ms / 1000
+            self._burst.span_s = min(span_ms / 1000, _LONGEST_WINDOW_S)
         self._burst.limit = min(most, self._configured_burst or most)
         associations = self._windows[Limit.ASSOCIATIONS]
         associations.limit = _ASSOCIATIONS[most >= _PROFESSIONAL_BURST]

@@ -89,6 +89,14 @@ def test_a_configured_burst_limit_that_others_leave_room_for_is_used_whole() -> 
     assert sent[-1] < 20.5
 
 
+def test_a_window_of_years_is_not_waited_for() -> None:
+    time = FakeTime()
+    budget = a_budget(time)
+    budget.answered(budget.acquire(Limit.BURST), headers(Max=1, Interval_Milliseconds=10**12 - 1))
+
+    assert send(budget, time, Limit.BURST) <= 61.0
+
+
 @pytest.mark.parametrize("text", ["", "-5", "many", "1e9", "9" * 40])
 def test_an_unreadable_header_changes_nothing(text: str) -> None:
     time = FakeTime()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.sandbox import Lag, Request, Reset, Response, Sandbox
-from crmsync.sandbox.network.server import MAX_BODY, Server
+from crmsync.sandbox.network.server import MAX_BODY, MAX_HEAD, Server
 
 CONTACTS = "/crm/objects/2026-09/contacts"
 PATIENCE_S = 10
@@ -96,6 +96,15 @@ def test_a_client_that_waits_for_leave_to_send_gets_it(sandbox: Sandbox) -> None
 
     assert leave == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert said.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_trailers_have_an_end_like_any_head(sandbox: Sandbox) -> None:
+    start = head(sandbox, f"POST {CONTACTS}/batch/read", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n"
+    few = talk(sandbox, start + b"x: y\r\n" * 10 + b"\r\n")
+    too_many = talk(sandbox, start + b"x: y\r\n" * (MAX_HEAD // 6 + 1))
+
+    assert few.startswith(b"HTTP/1.1 200 OK")
+    assert too_many.startswith(b"HTTP/1.1 431")
 
 
 @pytest.mark.parametrize("ending", ["Content-Length: 90", "Transfer-Encoding: chunked"])

@@ -226,9 +226,8 @@ def _read_chunks(incoming: IO[bytes]) -> bytes | None:
         room -= size
         chunks.append(chunk)
         incoming.readline(MAX_HEAD)
-    while incoming.readline(MAX_HEAD) not in {b"\r\n", b"\n", b""}:
-        pass  # trailers
-    return b"".join(chunks)
+    trailers = _read_headers(incoming, MAX_HEAD)
+    return None if trailers is None else b"".join(chunks)
 
 
 def _chunk_size(line: bytes) -> int:
