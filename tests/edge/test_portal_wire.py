@@ -58,6 +58,7 @@ def ticking() -> Callable[[], float]:
         pytest.param(OK + b"\r\n", b"x", id="a body of no said length"),
         pytest.param(CHUNKED, b"0", id="the size of a chunk"),
         pytest.param(CHUNKED, b"1\r\n \r\n", id="chunks"),
+        pytest.param(CHUNKED + b"0\r\n", b"X-More: of it\r\n", id="trailers"),
         pytest.param(GZIPPED, NOTHING, id="blocks of gzip that hold nothing"),
     ],
 )
