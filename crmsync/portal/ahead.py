@@ -120,13 +120,23 @@ class ReadAhead:
             return known.page
 
     def _taken(self, name: str, start: int, read: Read) -> Page:
-        """Wait for a page and forget it, however it went. *Raises* PortalError."""
+        """
+        Wait for a page and forget it, however it went. *Raises* PortalError.
+
+        When it failed all that was fetched ahead is forgotten: the same trouble may have met it, and is over next time.
+        """
         future = self._fetch(name, start, read)
         try:
-            return future.result()
-        finally:
-            with self._lock:
-                self._fetched.pop((name, start), None)
+            page = future.result()
+        except BaseException:
+            self._forget(lambda one: one[0] == name)
+            raise
+        self._forget(lambda one: one == (name, start))
+        return page
+
+    def _forget(self, which: Callable[[tuple[str, int]], bool]) -> None:
+        with self._lock:
+            self._fetched = {one: page for one, page in self._fetched.items() if not which(one)}
 
 
 def spell(ranges: list[Range]) -> str:

@@ -2,10 +2,12 @@
 
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 import pytest
 
@@ -120,7 +122,42 @@ def test_g3_a_page_that_failed_can_be_asked_for_again() -> None:
             if (after := page.after) is None:
                 break
 
-    assert failures == 6
+    assert 0 < failures <= 6  # those that failed ahead at the same time count once
+    assert sorted(found) == list(long.ids)
+
+
+class AtOnce(Executor):
+    """Threads that are always quick enough: each page is there when it has been asked for."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Unavailable as error:
+            future.set_exception(error)
+        return future
+
+
+def test_pages_that_failed_ahead_do_not_fail_again_once_the_portal_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long = ALongList(SHAPES["dense"], fails_at=frozenset(range(60, 1_000)))
+    found: list[int] = []
+    after: str | None = None
+    failures = 0
+    with closing(ReadAhead(4, FakeTime().monotonic)) as ahead:
+        monkeypatch.setattr(ahead, "_pool", AtOnce())
+        while not found or after is not None:
+            try:
+                page = ahead.page("calls", after, long.read, long)
+            except Unavailable:
+                failures += 1
+                long.fails_at = frozenset()
+                continue
+            found += [int(one.id) for one in page.snapshots]
+            after = page.after
+
+    assert failures == 1
     assert sorted(found) == list(long.ids)
 
 
