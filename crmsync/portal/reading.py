@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from crmsync.portal.batching import Found, read_objects
 from crmsync.portal.client import Client
 from crmsync.portal.freshness import Freshness
 from crmsync.portal.primaries import Primaries
-from crmsync.portal.shapes import EPOCH, Unreadable, a_map, an_id, an_instant, broken_answer, next_after
+from crmsync.portal.shapes import Unreadable, a_map, an_id, an_instant, broken_answer, next_after
 from crmsync.portal.snapshots import (
     MODIFIED,
     Snapshots,
@@ -27,6 +27,8 @@ SEARCH_PAGE = 200
 LONGEST_QUERY = 6_000
 """Characters of properties in a URL before HubSpot answers 414. *Source*: portal facts, section 2.3."""
 _ID = "hs_object_id"
+_GRAIN = timedelta(seconds=1)
+"""What a search takes off the lower end of a window. *Source*: portal facts, section 3."""
 
 
 class Reader:
@@ -73,10 +75,10 @@ class Reader:
         last = 0
         while True:
             answer = self._client.search(kind.value, _window(kind, since, until, last)).json
-            hits = [_sighting(kind, raw, until) for raw in answer["results"]]
+            hits = [_sighting(kind, raw, since, until) for raw in answer["results"]]
             if not hits:
                 return
-            inside = tuple(one for one in hits if since <= one.modified_at <= until and int(one.id) > last)
+            inside = tuple(one for one in hits if since <= one.modified_at and int(one.id) > last)
             if inside:
                 yield inside
             highest = max(int(one.id) for one in hits)
@@ -118,7 +120,7 @@ class Reader:
         self, kind: Kind, properties: Sequence[str], associations: Sequence[Kind], start: int
     ) -> Page:
         hits = self._client.search(kind.value, _from_id(start)).json["results"]
-        ids = [_sighting(kind, raw, EPOCH).id for raw in hits]
+        ids = [_hit(raw)[0] for raw in hits]
         found = read_objects(self._client, kind, ids, self._snapshots.needed(kind, properties, associations))
         # a batch read brings no associations: each of them counts as cut short, and is read apart
         cut = {one.value: {"results": [], "paging": {"next": {"after": "0"}}} for one in associations}
@@ -299,16 +301,27 @@ def _from_id(start: int) -> Mapping[str, Any]:
     }
 
 
-def _sighting(kind: Kind, raw: object, until: datetime) -> Sighting:
-    """Read a search hit; one without a readable instant counts as modified at the end of the window: read it."""
+def _sighting(kind: Kind, raw: object, since: datetime, until: datetime) -> Sighting:
+    """
+    Read a search hit; one whose instant cannot be in the window counts as modified at its end: read it.
+
+    Search may show a hit's old values, its instant too; a little before the window is only how HubSpot rounds.
+    """
+    object_id, properties = _hit(raw)
+    at = an_instant(properties.get(MODIFIED[kind]))
+    is_told = at is not None and since - _GRAIN < at <= until
+    return Sighting(object_id, at if at is not None and is_told else until)
+
+
+def _hit(raw: object) -> tuple[str, Mapping[str, Any]]:
+    """Read a hit's id and properties. *Raises* Unavailable without an id."""
     try:
         hit = a_map(raw, "a hit")
         object_id = an_id(hit.get("id"), "its id")
     except Unreadable as why:
         raise broken_answer(f"a search hit cannot be read: {why}") from why
     properties = hit.get("properties")
-    value = properties.get(MODIFIED[kind]) if isinstance(properties, dict) else None
-    return Sighting(object_id, an_instant(value) or until)
+    return object_id, properties if isinstance(properties, dict) else {}
 
 
 def _name(row: object, place: int) -> str:

@@ -12,7 +12,7 @@ from crmsync.cycle.news import Wanted
 from crmsync.cycle.streams import Streams
 from crmsync.cycle.taking import Pulled
 from crmsync.errors import Unavailable
-from crmsync.model import STAGE, ContactId, Kind, Page, Snapshot
+from crmsync.model import STAGE, Contact, ContactId, Kind, Page, Snapshot
 from crmsync.portal.gateway import Gateway
 from crmsync.sandbox import Lag, Portal
 from crmsync.store import Store, open_store
@@ -83,6 +83,11 @@ class Scene:
 
     def known(self, contact: str) -> Snapshot:
         return self.store.mirror.snapshots(Kind.CONTACT, [contact])[contact]
+
+    def contact(self, contact: str) -> Contact:
+        mirrored = self.store.mirror.contact(ContactId(contact))
+        assert mirrored is not None
+        return mirrored.contact
 
     def living(self) -> list[str]:
         return [one.contact.id for some in self.store.mirror.all(1_000) for one in some]
@@ -209,6 +214,19 @@ def test_g7_twelve_thousand_records_stamped_with_one_millisecond_are_all_taken(s
     assert scene.requests("/companies/batch/read") == 12_000 / 100
 
 
+def test_g7_a_hit_that_search_shows_as_it_was_long_ago_is_read_all_the_same(scene: Scene) -> None:
+    (contact,) = scene.contacts(1)
+    scene.pull()
+    scene.time.pass_by(3_600)
+    scene.pull()
+    scene.portal.world.index.freeze(scene.portal.edits.record(contact))
+    scene.portal.edits.human(contact, {"country": "NL"})
+
+    scene.pull()
+
+    assert scene.known(contact).properties["country"] == "NL"
+
+
 def test_what_changed_costs_a_read_a_hundred_and_the_associations_one_in_all(scene: Scene) -> None:
     ids = scene.contacts(450)
     scene.pull()
@@ -295,6 +313,23 @@ def test_g7_the_next_search_finds_into_whom_somebody_was_merged(scene: Scene) ->
         [("contact.merged", one, merged) for one in ids[:2]]
         + [("contact.merged", one, again) for one in (merged, ids[2])]
     )
+
+
+def test_g7_who_was_merged_while_the_first_pull_was_interrupted_takes_the_engagements_along(
+    scene: Scene,
+) -> None:
+    ids = scene.contacts(250)
+    scene.portal.edits.create("notes", {"hs_timestamp": "2026-11-20T09:00:00Z"}, ids[200:201])
+    scene.time.pass_by(3_600)
+    with pytest.raises(Unavailable):
+        pull.catch_up(scene.streams(Interrupted(scene.gateway(), 2)))
+    scene.streams().sweep(Kind.NOTE)  # it was read side by side, and to its end
+    merged = scene.portal.edits.merge(ids[200], ids[201])  # of whom the contacts' list had not come to either
+    scene.time.pass_by(3_600)
+
+    scene.pull()
+
+    assert [one.source for one in scene.contact(merged).events] == ["notes"]
 
 
 def test_g7_the_nightly_list_finds_into_whom_somebody_was_merged(scene: Scene) -> None:

@@ -104,7 +104,17 @@ class IntakeRows:
                 self._due.update(moved[email])
 
     def _take_merges(self, merges: Sequence[tuple[str, str]]) -> None:
-        rows = [{"contact": merged, "into": into} for merged, into in merges if merged != into]
+        """Also of one we never took itself: its engagements may have been read before it, or instead of it."""
+        m = t.merges.c
+        told: set[tuple[str, str]] = set()
+        for ids in chunks([merged for merged, _ in merges]):
+            query = sa.select(m.contact, m.into).where(m.contact.in_(ids))
+            told.update((merged, into) for merged, into in self._conn.execute(query))
+        fresh = [(merged, into) for merged, into in merges if merged != into and (merged, into) not in told]
+        for merged, into in fresh:
+            self._hand_over(merged, into)
+            self._due.add(into)
+        rows = [{"contact": merged, "into": into} for merged, into in fresh]
         self._database.upsert(self._conn, t.merges, rows)
 
     def _take_stage_versions(self, intake: Intake) -> None:
@@ -283,9 +293,6 @@ class IntakeRows:
                 self._conn.execute(table.update().where(c.id.in_(some), *of_kind).values(gone=True))
         merged = [(g.id, g.into) for g in gone if g.kind is Kind.CONTACT and g.into is not None]
         self._take_merges(merged)
-        for contact, into in merged:
-            self._hand_over(contact, into)
-            self._due.add(into)
 
     def _hand_over(self, contact: str, into: str) -> None:
         """What a merged contact did counts for the one it became: the portal moves it, and no engagement tells."""
