@@ -177,6 +177,7 @@ class App:
             sleep=self._wait,
             utcnow=self.now,
             may_write=self.store.lease.assure,
+            keep_app_id=self.store.meta.learn_app_id,
         )
         self._open.callback(gateway.close)
         return gateway
@@ -204,10 +205,7 @@ class App:
             if (learnt := self.store.meta.app_id) is not None:
                 self.gateway.recognise(learnt)
             self._note_signatures()
-            try:
-                yield self._engine(account.zone)
-            finally:  # also of a cycle that failed after its first write
-                self._remember_app_id()
+            yield self._engine(account.zone)
 
     def _enter_alone(self, held: ExitStack) -> None:
         if not self._one_at_a_time.acquire(timeout=_CYCLE_PATIENCE_S):
@@ -312,11 +310,6 @@ class App:
             raise Rejected(
                 f"The portal is not ready: {'; '.join(told)}.", next_step="Run `crmsync setup`.", status=None
             )
-
-    def _remember_app_id(self) -> None:
-        learnt = self.gateway.app_id
-        if learnt is not None and learnt != self.store.meta.app_id:
-            self.store.meta.learn_app_id(learnt)
 
     def policy(self) -> "Policy":
         """Say what the settings allow to be written, today."""

@@ -52,7 +52,12 @@ class Gateway:
     """
 
     def __init__(
-        self, config: PortalConfig, time: Time, wire: HttpWire, may_write: Callable[[], None]
+        self,
+        config: PortalConfig,
+        time: Time,
+        wire: HttpWire,
+        may_write: Callable[[], None],
+        keep_app_id: Callable[[str], None],
     ) -> None:
         self._wire = wire
         freshness = Freshness(time.monotonic, may_write)
@@ -63,7 +68,7 @@ class Gateway:
         self._reader = Reader(
             self._client, snapshots, ReadAhead(config.read_ahead, time.monotonic), freshness
         )
-        self._versions = Versions(self._client, config.app_id)
+        self._versions = Versions(self._client, config.app_id, keep_app_id)
         self._submissions = Submissions(self._client)
         self.schema = Schema(self._client, self._transport.clock, time, lookups)
         self._read_back = ReadBack(self._reader, self._versions)
@@ -194,13 +199,15 @@ def connect(
     utcnow: Callable[[], datetime],
     session: requests.Session | None = None,
     may_write: Callable[[], None] = lambda: None,
+    keep_app_id: Callable[[str], None] = lambda _: None,
 ) -> Gateway:
     """
     Build a portal. Sends nothing yet.
 
     Args:
         may_write: asked before each write leaves; raises when the right to write is somebody else's by now.
+        keep_app_id: told HubSpot's id of our own app as soon as it is learnt: a crash later must not forget it.
         session: with its own adapter mounted, to reach a portal in this process; None: a pooled one.
     """
     time = Time(monotonic, sleep, utcnow)
-    return Gateway(config, time, HttpWire(config, time, session), may_write)
+    return Gateway(config, time, HttpWire(config, time, session), may_write, keep_app_id)

@@ -1,6 +1,6 @@
 """HubSpot's property history -> versions: who set a value, a person, ourselves, or something else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -21,11 +21,12 @@ class Versions:
     Reads histories, and learns HubSpot's id of our own app: what a write of ours leaves behind as its source.
 
     Attributes:
-        app_id: None until learnt (or told by the settings); the store remembers it.
+        app_id: None until learnt (or told by the settings); `keep` is told it at once, for the store to remember.
     """
 
-    def __init__(self, client: Client, app_id: str | None) -> None:
+    def __init__(self, client: Client, app_id: str | None, keep: Callable[[str], None]) -> None:
         self._client = client
+        self._keep = keep
         self._lock = Lock()
         self._attempts = 0
         self.app_id = app_id
@@ -60,6 +61,7 @@ class Versions:
         is_ours = newest.value == (value or None) and newest.at >= not_before
         if is_ours and newest.source in _APPS and newest.source_id and not newest.is_person:
             self.app_id = newest.source_id
+            self._keep(newest.source_id)
 
     def _versions(self, raw: Mapping[str, Any], property_name: str) -> tuple[Version, ...]:
         by_name = a_map(raw.get("propertiesWithHistory"), "its history")

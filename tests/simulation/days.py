@@ -288,6 +288,7 @@ class Simulation:
             sleep=self._sleep,
             utcnow=self._now,
             may_write=store.lease.assure,
+            keep_app_id=store.meta.learn_app_id,
         )
 
     def _settings(self) -> Settings:
