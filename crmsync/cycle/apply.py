@@ -32,6 +32,7 @@ from crmsync.model import (
 )
 
 CHOSEN_SINCE = "a person has chosen the stage since the plan was made"
+AWAITED = "an earlier write of the contact has no outcome yet"
 UNTOLD = "HubSpot cannot say who has set the stage since the plan was made"
 
 
@@ -89,7 +90,7 @@ class Applier:
             if self.should_stop():
                 return  # the rest stays in the plan, its contacts stay due
             at = self.streams.portal.now()
-            ready = [change for change in self._undone(plan, changes) if change.contact not in self.waiting]
+            ready = [one for one in self._undone(plan, changes) if plan.is_revert or not self._waits(one)]
             intents = intend(self.trail, ready, run=self.run, definition=plan.definition, at=at)
             self.written.intended += len(intents)
             outcomes = self._write(plan, intents)
@@ -114,11 +115,20 @@ class Applier:
         return [one for one in changes if (one.contact, one.property) not in done]
 
     def _write(self, plan: Plan, intents: Sequence[Intent]) -> list[Outcome]:
-        """Leave out the stages that a person has chosen since the plan was made, whatever they show now."""
-        left_out = [] if plan.run == self.run else list(self._chosen_since(plan, intents))
-        chosen = {one.intent.seq for one in left_out}
-        fitting = [one for one in intents if one.seq not in chosen]
+        """
+        Leave out the stages that a person has chosen since the plan was made, whatever they show now.
+
+        Who waits for an outcome stays due and is planned again, unless this is a revert, which nobody plans again.
+        """
+        left_out = [abandoned(one, AWAITED) for one in intents if self._waits(one.change)]
+        if plan.run != self.run:
+            left_out += self._chosen_since(plan, [one for one in intents if not self._waits(one.change)])
+        unfit = {one.intent.seq for one in left_out}
+        fitting = [one for one in intents if one.seq not in unfit]
         return settled(self.trail, self.run, left_out) + write(self.sink, self.trail, fitting, self.run)
+
+    def _waits(self, change: Change) -> bool:
+        return change.contact in self.waiting
 
     def _chosen_since(self, plan: Plan, intents: Sequence[Intent]) -> Iterator[Outcome]:
         """Ask who set these stages: an older plan may meet a stage that was set elsewhere and set back on purpose."""

@@ -47,6 +47,9 @@ REMAINS: tuple[str, ...] = (
 """What a revert cannot undo, in sentences."""
 
 
+NO_OUTCOME = "whether the portal took it is not known yet: revert again once it is"
+
+
 class Only(StrEnum):
     """The part of a run that is restored."""
 
@@ -63,6 +66,9 @@ class Past(Protocol):
 
     def applied(self, run: RunId, contacts: Sequence[ContactId]) -> Mapping[ContactId, Sequence[Intent]]:
         """Return what a run changed of these contacts (its intents without their reasons), oldest first."""
+
+    def open_intents(self) -> Iterator[Intent]:
+        """Yield every `change.intended` without an outcome, oldest first."""
 
 
 class Mirror(Protocol):
@@ -166,8 +172,10 @@ class Reverter:
         Raises:
             OperatorError: the run changed nothing, or not the contacts that were named.
         """
-        count, digest, conflicts = _Count(), hashlib.sha256(request.run.encode()), list[Conflict]()
+        count, digest = _Count(), hashlib.sha256(request.run.encode())
         contacts = self._contacts(request)
+        conflicts: list[Conflict] = []
+        unsettled = self._unsettled(request.run)
         for start in range(0, len(contacts), _SLICE):
             some = contacts[start : start + _SLICE]
             done = self.past.applied(request.run, some)
@@ -175,7 +183,7 @@ class Reverter:
             changes: list[Change] = []
             for contact in some:
                 restoring = _Restoring(request, shown.get(contact), self.stage_order)
-                mine = restoring.changes(done.get(contact, ()))
+                mine = restoring.changes(done.get(contact, ()), unsettled.get(contact, ()))
                 self._count(count, mine)
                 changes += mine
                 conflicts += restoring.conflicts
@@ -200,6 +208,13 @@ class Reverter:
             )
         return tuple(contact for contact in known if not request.contacts or contact in request.contacts)
 
+    def _unsettled(self, run: RunId) -> Mapping[ContactId, Sequence[Intent]]:
+        found: dict[ContactId, list[Intent]] = {}
+        for one in self.past.open_intents():
+            if one.run == run:
+                found.setdefault(one.change.contact, []).append(one)
+        return found
+
     def _count(self, count: _Count, changes: Sequence[Change]) -> None:
         count.contacts += 1
         count.changes += len(changes)
@@ -223,11 +238,13 @@ class _Restoring:
         self._order = stage_order
         self.conflicts: list[Conflict] = []
 
-    def changes(self, applied: Sequence[Intent]) -> list[Change]:
-        steps = self._chosen(_steps(applied))
-        stage = steps.get(STAGE)
-        found = [change for step in steps.values() for change in self._restore(step)]
-        if stage is not None and not any(change.property == STAGE for change in found):
+    def changes(self, applied: Sequence[Intent], unsettled: Sequence[Intent]) -> list[Change]:
+        steps, waiting = self._chosen(_steps(applied)), self._chosen(_steps(unsettled))
+        self.conflicts += [_conflict(step, NO_OUTCOME) for step in waiting.values()]
+        found = [
+            change for name, step in steps.items() if name not in waiting for change in self._restore(step)
+        ]
+        if STAGE in {*steps, *waiting} and not any(change.property == STAGE for change in found):
             found = [change for change in found if change.property not in BOUND_TO_STAGE]
         if all(change.property in _ALONG for change in found):
             return []
@@ -254,7 +271,7 @@ class _Restoring:
             return
         shown = self._shown(name)
         if why := self._why_not(shown, ours):
-            self.conflicts.append(Conflict(step.last.change.contact, name, step.last.seq, why))
+            self.conflicts.append(_conflict(step, why))
             return
         change = Change(
             step.last.change.contact, name, shown, before, Cause.REVERTED.value, self._reason(step)
@@ -290,6 +307,10 @@ def is_backward(before: Stage | None, after: Stage | None, order: Sequence[Stage
     if before in order and after in order:
         return order.index(after) < order.index(before)
     return True  # the portal's order is not known: clearing first always works
+
+
+def _conflict(step: _Step, why: str) -> Conflict:
+    return Conflict(step.last.change.contact, step.last.change.property, step.last.seq, why)
 
 
 def _steps(applied: Sequence[Intent]) -> Mapping[str, _Step]:

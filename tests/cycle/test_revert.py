@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from crmsync.cycle.apply import AWAITED
 from crmsync.cycle.engine import Undo
 from crmsync.cycle.guard import Limits
 from crmsync.cycle.reconcile import Policy
-from crmsync.cycle.revert import Only, Request, is_backward
+from crmsync.cycle.revert import NO_OUTCOME, Only, Request, is_backward
 from crmsync.cycle.revert_entries import ASKED, KEPT, conflict_of
 from crmsync.errors import OperatorError, PlanParked
 from crmsync.insight.timeline import What, stage_life, timeline
@@ -110,6 +111,35 @@ def test_what_somebody_changed_since_is_a_conflict_and_stays(world: World) -> No
     assert world.portal.shows("101", STAGE) == "customer"
     assert world.portal.shows("101", "crmsync_stage_changed_at")  # it speaks of the stage that stays
     assert world.portal.shows("101", "crmsync_fit") is None
+
+
+def test_of_a_run_that_is_half_settled_the_revert_says_what_it_cannot_know_yet(world: World) -> None:
+    world.portal.loses_answers = True
+    run = _promote(world)
+    world.portal.loses_answers = False
+    world.portal.unreadable.add("101")
+
+    undo = _revert(world, run)
+
+    assert {(one.contact, one.why) for one in undo.conflicts} == {("101", NO_OUTCOME)}
+    assert STAGE in {one.property for one in undo.conflicts}
+    assert {one["id"] for one in world.entries(KEPT)} == {"101"}
+
+
+def test_what_a_revert_does_not_write_because_an_outcome_is_awaited_is_told(world: World) -> None:
+    run = _promote(world)
+    undo = _revert(world, run)
+    world.portal.loses_requests = True
+    world.portal.edit("101", "jobtitle", "Intern")
+    world.sync()  # what it decided has no outcome yet
+    world.portal.loses_requests = False
+    world.portal.unreadable.add("101")
+
+    done = _apply(world, undo)
+
+    told = [one["reason"] for one in world.entries("change.abandoned")]
+    assert done[Result.ABANDONED] == len(told) > 0
+    assert all(AWAITED in str(one) for one in told)
 
 
 def test_who_asked_for_a_revert_is_in_the_trail_before_anybody_decides(world: World) -> None:
