@@ -6,7 +6,8 @@ The path of a contact, and the folder of each station:
     portal/ --pull--> store/ (mirror) --qualify--> definition/ --reconcile--> plan --guard--> --record--> store/ (audit)
     --write--> portal/
 
-Below: errors.py is what can go wrong, model.py the nouns that travel, definition/ what qualifies.
+Below: errors.py is what can go wrong, model.py the nouns that travel, paging.py the way through a list,
+definition/ what qualifies.
 Beside each other: cycle/ walks the path; portal/ and store/ are the two edges; insight/ reads what happened.
 Above: plots/ draws it; web/ and report/ show it; settings/ says how all of it runs; daemon.py says when; heaps.py keeps
 memory small; sandbox/ is a portal to try it on, and starter/ the files that `init` writes.

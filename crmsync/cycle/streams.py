@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain
 from typing import Protocol, TypeVar
 
 from crmsync.cycle.news import Wanted
@@ -12,6 +11,7 @@ from crmsync.cycle.patience import Impatient, Patience
 from crmsync.cycle.taking import Known, Pulled, Source, Taking, Told
 from crmsync.cycle.watching import FORMS, Nobody, Watcher, stop_if, unknown
 from crmsync.model import ContactId, Cursor, Form, Intake, Kind, Page, Sighting, SubmissionPage
+from crmsync.paging import Way
 
 _AT_ONCE = 1_000  # what one request for associations takes
 _FORMS = "forms"  # the stream whose position says that all forms were read once
@@ -41,7 +41,11 @@ class Portal(Source, Protocol):
         """Read one list page of up to 100 in id order, inline associations completed where the portal cut them."""
 
     def changed(self, kind: Kind, since: datetime, until: datetime) -> Iterator[tuple[Sighting, ...]]:
-        """Search what was modified in [since, until], keyset by id, in pages; safe for equal instants."""
+        """
+        Search what was modified in [since, until], keyset by id, in pages; safe for equal instants.
+
+        A page may be empty and not the last: each is a place to stop at.
+        """
 
     def forms(self) -> tuple[Form, ...]:
         """List the forms whose submissions the portal gives out."""
@@ -98,7 +102,7 @@ class Streams:
         """Read the whole list, from where an interrupted sweep stopped; then look after those it no longer had."""
         cursor = self._begin(kind)
         self.watcher.begin(kind.value, partial(self.portal.count, kind))
-        pulled = Pulled()
+        pulled, way = Pulled(), Way()
         while True:
             stop_if(self.should_stop())
             page = self.portal.page(
@@ -107,7 +111,7 @@ class Streams:
                 associations=self.wanted.linked[kind],
                 after=cursor.after,
             )
-            cursor = replace(cursor, after=page.after)
+            cursor = replace(cursor, after=way.on(page.after, next((one.id for one in page.snapshots), None)))
             is_last = page.after is None
             pulled += self._taking.take(
                 kind,
@@ -175,7 +179,7 @@ class Streams:
         cursor = self.mirror.cursor(stream)
         stop_at_known = cursor.until is not None and cursor.after is None and not whole
         started_at, after, taken = self.portal.now(), cursor.after, 0
-        just_taken = frozenset[str]()
+        just_taken, way = frozenset[str](), Way()
         latest_at: datetime | None = None
         self.watcher.begin(FORMS, unknown)
         while True:
@@ -188,6 +192,7 @@ class Streams:
             latest_at = max(filter(None, (latest_at, *(one.at for one in fresh))), default=None)
             # a submission that arrives meanwhile shifts the pages: what was taken a page ago is no sign of the end
             after = None if known - just_taken and stop_at_known else page.after
+            after = way.on(after, next((one.id for one in page.submissions), None))
             just_taken = frozenset(one.id for one in fresh)
             done = after is None
             position = replace(cursor, after=after, until=started_at if done else cursor.until)
@@ -216,14 +221,18 @@ class Streams:
 
     def _window(self, kind: Kind, since: datetime, until: datetime, *, again: bool) -> Pulled:
         pulled = Pulled()
-        for sightings in _batches(chain.from_iterable(self.portal.changed(kind, since, until))):
-            stop_if(self.should_stop())
+        for sightings in _batches(self._sightings(kind, since, until)):
             news, known = self._sorted_out(kind, sightings)
             pulled += self._taking.read_again(kind, news) if news else Pulled()
             self.watcher.advance(kind.value, len(news))
             if again and kind is not Kind.CONTACT:
                 pulled += self._taking.associations_again(kind, known)
         return pulled
+
+    def _sightings(self, kind: Kind, since: datetime, until: datetime) -> Iterator[Sighting]:
+        for page in self.portal.changed(kind, since, until):
+            stop_if(self.should_stop())
+            yield from page
 
     def _sorted_out(self, kind: Kind, sightings: Sequence[Sighting]) -> tuple[list[str], list[str]]:
         """Tell those worth reading from those the mirror has as they are."""

@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
+from crmsync.errors import Unavailable
 from crmsync.model import Association, Kind
 from crmsync.portal.batching import errors_of, in_batches
 from crmsync.portal.client import Client
@@ -23,7 +24,7 @@ def read_associations(
     Read all associations of any number of ids; an id with none maps to (). *Raises* PortalError.
 
     An id that no longer exists has none either: HubSpot says the same of both. One whose associations HubSpot
-    could not give, or not readably, is left out: taken for none it would cost its events.
+    could not give, or not readably, or not to their end, is left out: taken for none it would cost its events.
     """
     ends: dict[str, Ends] = {one: {} for one in ids}
     for batch in in_batches(list(ends), AT_ONCE):
@@ -76,13 +77,16 @@ def _taken(raw: object, afters: Mapping[str, str | None], ends: dict[str, Ends])
         raise broken_answer("an association was not asked for")
     if object_id not in ends:
         return
+    known = len(ends[object_id])
     try:
         _add(found.get("to"), ends[object_id])
-    except Unreadable:
+        after = next_after(found.get("paging"), afters[object_id])
+    except (Unreadable, Unavailable):
         del ends[object_id]
         return
-    after = next_after(found.get("paging"), afters[object_id])
-    if after is not None:
+    if after is not None and len(ends[object_id]) == known:
+        del ends[object_id]  # more to come, of which nothing comes: it could go on so for ever
+    elif after is not None:
         yield object_id, after
 
 

@@ -78,9 +78,7 @@ class Reader:
             hits = [_sighting(kind, raw, since, until) for raw in answer["results"]]
             if not hits:
                 return
-            inside = tuple(one for one in hits if since <= one.modified_at and int(one.id) > last)
-            if inside:
-                yield inside
+            yield tuple(one for one in hits if since <= one.modified_at and int(one.id) > last)
             highest = max(int(one.id) for one in hits)
             is_full = len(hits) >= SEARCH_PAGE or next_after(answer.get("paging"), None) is not None
             if not is_full:

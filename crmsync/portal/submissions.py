@@ -9,6 +9,7 @@ import orjson
 
 from crmsync.errors import Rejected, Unauthorized
 from crmsync.model import Form, Submission, SubmissionPage
+from crmsync.paging import Way
 from crmsync.portal.client import Client
 from crmsync.portal.shapes import Unreadable, a_map, a_text, an_instant, broken_answer, next_after
 
@@ -26,14 +27,12 @@ class Submissions:
     def forms(self) -> tuple[Form, ...]:
         """List the forms, see `Portal.forms`."""
         found: dict[str, Form] = {}
-        after: str | None = None
+        after, way = None, Way()
         while True:
             answer = self._client.forms(form_types=FORM_TYPES, after=after).json
-            for raw in answer["results"]:
-                if not _is_for_comments(raw):
-                    form = _form(raw)
-                    found[form.id] = form
-            after = next_after(answer.get("paging"), after)
+            forms = [_form(raw) for raw in answer["results"] if not _is_for_comments(raw)]
+            found |= {one.id: one for one in forms}
+            after = way.on(next_after(answer.get("paging"), after), forms[0].id if forms else None)
             if after is None:
                 return tuple(found.values())
 

@@ -1,9 +1,10 @@
 """Nothing is missed (G7), nothing is asked twice: what pull does with a portal that moves under its hands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from itertools import count, repeat
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ import pytest
 
 from crmsync.cycle import pull
 from crmsync.cycle.agenda import Job, Schedule, is_due, latest
-from crmsync.errors import Unavailable
+from crmsync.errors import Stopped, Unavailable
 from crmsync.model import Association, Form, Kind, Page, Snapshot, Submission, SubmissionPage
 from tests.cycle.conftest import DEFINITION, WIDE, World, a_contact, a_meeting
 from tests.fakes import NOW, FakePortal
@@ -370,6 +371,75 @@ def test_g7_a_submission_that_arrives_while_many_new_ones_are_read_hides_none_of
 
     (known,) = next(iter(world.store.mirror.all(10)))
     assert len(known.contact.events) == 131
+
+
+Turn = tuple[str | None, str]
+CIRCLES = [
+    pytest.param(lambda n: ("12"[n % 2], "AB"[n % 2]), id="two pages that name each other"),
+    pytest.param(lambda n: ("1234567"[n % 7], "ABCDEFG"[n % 7]), id="seven pages"),
+    pytest.param(lambda n: ("123"[n % 3], f"token {n}"), id="three pages, each time under a new token"),
+    pytest.param(lambda n: (str(n + 1), "AB"[n % 2]), id="two tokens, each time with other pages"),
+    pytest.param(lambda n: (None, f"token {n}"), id="pages without anybody"),
+]
+
+
+@pytest.mark.parametrize("turn", CIRCLES)
+def test_a_list_that_goes_round_in_circles_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, turn: Callable[[int], Turn]
+) -> None:
+    turns = map(turn, range(1_000))  # who follows for ever is stopped
+
+    def page(_: Kind, **__: object) -> Page:
+        shown, after = next(turns)
+        return Page((a_contact(shown),) if shown else (), after)
+
+    monkeypatch.setattr(world.portal, "page", page)
+
+    with pytest.raises(Unavailable, match="paging does not advance"):
+        world.engine().streams.sweep(Kind.CONTACT)
+
+
+@pytest.mark.parametrize("turn", CIRCLES)
+@pytest.mark.parametrize("whole", [True, False])
+def test_submissions_that_go_round_in_circles_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, turn: Callable[[int], Turn], *, whole: bool
+) -> None:
+    turns = map(turn, range(1_000))
+
+    def page(_: Form, __: str | None) -> SubmissionPage:
+        shown, after = next(turns)
+        return SubmissionPage((submitted(int(shown)),) if shown else (), after)
+
+    monkeypatch.setattr(world.portal, "submissions", page)
+
+    with pytest.raises(Unavailable, match="paging does not advance"):
+        world.engine().streams.submissions(DEMO, whole=whole)
+
+
+def test_a_long_list_with_gaps_is_read_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = iter(range(1, 301))
+
+    def page(_: Kind, **__: object) -> Page:
+        number = next(pages)
+        shown = () if number % 10 else (a_contact(str(number)),)
+        return Page(shown, f"token {number}" if number < 300 else None)
+
+    monkeypatch.setattr(world.portal, "page", page)
+    world.engine().streams.sweep(Kind.CONTACT)
+
+    assert world.store.mirror.size() == 30
+
+
+def test_a_search_that_finds_nothing_on_page_after_page_can_be_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sync()
+    looks = count()
+    streams = replace(world.engine().streams, should_stop=lambda: next(looks) >= 5)
+    monkeypatch.setattr(world.portal, "changed", lambda *_: repeat((), 1_000))
+
+    with pytest.raises(Stopped):
+        streams.catch_up(Kind.CONTACT)
 
 
 def submitted(number: int) -> Submission:

@@ -218,6 +218,29 @@ def test_g7_g12_associations_that_could_not_be_read_are_left_out_and_the_others_
     assert found == {"102": (), "103": (Association("7", is_primary=True),)}
 
 
+@pytest.mark.parametrize(
+    "paging",
+    [
+        pytest.param([{"next": {"after": "B"}}, {"next": {"after": "A"}}], id="goes to and fro"),
+        pytest.param([{"next": {"after": str(n)}} for n in range(6)], id="goes on without bringing anything"),
+        pytest.param([{"next": "?"}], id="cannot be read"),
+    ],
+)
+def test_g12_associations_without_an_end_are_left_out_and_the_others_come(
+    both: Served, paging: Sequence[object]
+) -> None:
+    shown = {"from": {"id": "103"}, "to": [{"toObjectId": "7", "associationTypes": []}]}
+    without_end = [{**shown, "from": {"id": "101"}, "paging": one} for one in paging]
+    answer_associations(both, results=[without_end[0], shown])
+    for one in without_end[1:]:
+        answer_associations(both, results=[one])
+
+    found = both.gateway.associations(Kind.CONTACT, Kind.COMPANY, ["101", "103"])
+
+    assert found == {"103": (Association("7", is_primary=True),)}
+    assert both.requests("/associations/") <= 2
+
+
 def test_g7_a_failure_that_names_nobody_could_be_anybodys(both: Served) -> None:
     answer_associations(both, errors=[{"category": "INTERNAL_ERROR"}])
 
@@ -605,6 +628,16 @@ def test_g12_a_403_on_one_form_is_that_forms_and_a_401_the_tokens(both: Served) 
         both.gateway.submissions(form, None)
     with pytest.raises(Unauthorized, match="token"):
         both.gateway.submissions(form, None)
+
+
+def test_a_list_of_forms_that_goes_round_in_circles_is_told(both: Served) -> None:
+    for n in range(50):
+        body = {"results": [{"id": "ab"[n % 2], "name": "Demo"}], "paging": {"next": {"after": "AB"[n % 2]}}}
+        both.sandbox.arm("replace", path="*/v3/forms*", body=json.dumps(body))
+
+    with pytest.raises(Unavailable, match="paging does not advance"):
+        both.gateway.forms()
+    assert both.requests("/v3/forms") < 10
 
 
 def test_a_form_for_comments_is_left_out_and_one_without_a_name_is_not(both: Served) -> None:
