@@ -170,6 +170,7 @@ class App:
             daily_reserve=portal.daily_reserve,
             timeout_s=portal.timeout_s,
             app_id=self.store.meta.app_id,
+            time_zone=self.store.meta.time_zone,
         )
         gateway = connect(
             config,
@@ -204,6 +205,8 @@ class App:
             self._take_lease()
             if (learnt := self.store.meta.app_id) is not None:
                 self.gateway.recognise(learnt)
+            if account.knows_zone:
+                self.store.meta.learn_time_zone(account.zone.key)
             self._note_signatures()
             yield self._engine(account.zone)
 

@@ -227,6 +227,8 @@ class Budget:
     def _refuse_over_the_day(self) -> None:
         if self._day.has_room(self._reserve, self._today()):
             return
+        if self._day.is_spent and self._clock.told_zone is None:
+            return  # nobody here knows its midnight: HubSpot refuses until then, and only it can tell
         seconds = self._clock.seconds_to_midnight()
         raise RateLimited(
             f"The day's share of HubSpot requests is used up; the next ones go in {seconds:.0f} s, "
@@ -305,6 +307,10 @@ class Day:
 
     def exhausted(self, today: date) -> None:
         self.limit, self.left, self._on = self.limit or 0, 0, today
+
+    @property
+    def is_spent(self) -> bool:
+        return self.left is not None and self.left <= 0
 
     def has_room(self, reserve: float, today: date) -> bool:
         if self.left is None or self.limit is None:

@@ -1,9 +1,9 @@
-"""Date headers -> the portal's clock and its midnight."""
+"""Date headers, the portal's time zone -> its clock and its midnight."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from threading import Lock
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from crmsync.portal.config import Time
 
@@ -16,13 +16,20 @@ class PortalClock:
 
     Each Date header is a lower bound of the portal's time when its answer arrived. The best bound wins, unless it is
     contradicted, which happens when the portal's clock is set back.
+
+    Attributes:
+        told_zone: the portal's own; None until it has told one that this machine knows, and UTC stands in.
     """
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: Time, told_zone: ZoneInfo | None = None) -> None:
         self._time = time
         self._lock = Lock()
         self._offset: float | None = None  # portal's epoch seconds minus our monotonic seconds
-        self.zone: ZoneInfo = ZoneInfo("UTC")
+        self.told_zone = told_zone
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.told_zone or ZoneInfo("UTC")
 
     @property
     def is_set(self) -> bool:
@@ -56,3 +63,11 @@ class PortalClock:
         # the next local date at 00:00, so that days of 23 and 25 hours come out right
         midnight = datetime.combine(local.date() + timedelta(days=1), datetime.min.time(), self.zone)
         return max(1.0, midnight.timestamp() - local.timestamp())
+
+
+def zone_named(name: object) -> ZoneInfo | None:
+    """Find a time zone; None when this machine does not know it."""
+    try:
+        return ZoneInfo(name) if isinstance(name, str) else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None

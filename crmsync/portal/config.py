@@ -19,6 +19,7 @@ class PortalConfig:
         daily_reserve: share of the daily limit that is left to other apps.
         timeout_s: silence after which an answer is given up; a whole answer may take twice as long.
         app_id: HubSpot's id of our own app where it has been learnt, to know our own writes again.
+        time_zone: the portal's, as it was told before; None: UTC stands in until the account is asked.
         read_ahead: how many parts of one long list are read side by side, on threads; 1: none, all on the caller's.
         patience_s: how long one request may wait for rate limits that others used up before RateLimited is raised.
     """
@@ -31,6 +32,7 @@ class PortalConfig:
     daily_reserve: float = 0.1
     timeout_s: float = 30.0
     app_id: str | None = None
+    time_zone: str | None = None
     patience_s: float = 900.0
     read_ahead: int = 4
 

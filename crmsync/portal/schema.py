@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from crmsync.errors import PortalError, Rejected, Unauthorized
 from crmsync.model import STAGE, WRITTEN, Kind
 from crmsync.portal.batching import errors_of
 from crmsync.portal.client import Client
-from crmsync.portal.clock import PortalClock
+from crmsync.portal.clock import PortalClock, zone_named
 from crmsync.portal.config import Time
 from crmsync.portal.faults import AnswerLost, problem_words, sentence
 from crmsync.portal.lookups import Kept, Lookups
@@ -75,8 +75,7 @@ class Schema:
                 portal_id = str(int(said))
             case _:
                 raise broken_answer("the account details cannot be read")
-        zone = _zone(answer.get("timeZone"))
-        self._clock.zone = zone or ZoneInfo("UTC")
+        zone = self._clock.told_zone = zone_named(answer.get("timeZone"))
         kind = answer.get("accountType")
         kind = kind if isinstance(kind, str) else ""
         return Account(portal_id, self._clock.zone, kind, knows_zone=zone is not None)
@@ -245,10 +244,3 @@ def _definition(raw: object) -> PropertyDefinition | None:
             )
         case _:
             return None
-
-
-def _zone(name: object) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if isinstance(name, str) else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

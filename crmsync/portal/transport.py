@@ -17,7 +17,7 @@ import tenacity
 
 from crmsync.errors import PortalError, RateLimited
 from crmsync.portal.budget import Budget, Ticket
-from crmsync.portal.clock import PortalClock
+from crmsync.portal.clock import PortalClock, zone_named
 from crmsync.portal.config import PortalConfig, Time
 from crmsync.portal.faults import Again, Fault, broken, refusal, unreached
 from crmsync.portal.freshness import Freshness
@@ -27,6 +27,7 @@ from crmsync.portal.traffic import Traffic
 from crmsync.portal.wire import Broken, Exchange, NotSent
 
 _TRIES = 5
+_ASK_AGAIN_S = 3600.0  # for a midnight that nobody has told
 _BACKOFF_S = (1.0, 2.0, 4.0, 8.0)
 
 log = structlog.get_logger(__name__)
@@ -95,7 +96,7 @@ class Transport:
         self._freshness = freshness
         self._base = config.base_url.rstrip("/")
         self.traffic = Traffic()
-        self.clock = PortalClock(time)
+        self.clock = PortalClock(time, zone_named(config.time_zone))
         self.budget = Budget(config, time, self.clock, self.traffic)
 
     def request(  # noqa: PLR0917 # the signature is the SDK's
@@ -225,6 +226,14 @@ class Transport:
         return fault.error
 
     def _until_midnight(self) -> PortalError:
+        if self.clock.told_zone is None:
+            return RateLimited(
+                "The portal's daily limit of requests is used up until midnight in its time zone, "
+                f"which is not yet known; the next one goes in {_ASK_AGAIN_S:.0f} s.",
+                policy="DAILY",
+                retry_after_s=_ASK_AGAIN_S,
+                next_step="crmsync goes on by itself; see in HubSpot which app uses the limit.",
+            )
         self.budget.day_is_over()
         seconds = self.clock.seconds_to_midnight()
         return RateLimited(

@@ -11,6 +11,7 @@ from crmsync.store.database import Database
 
 _PORTAL = "portal"
 _APP = "app_id"
+_ZONE = "time_zone"
 
 
 @dataclass(slots=True)
@@ -61,3 +62,12 @@ class Meta:
 
     def learn_app_id(self, app_id: str) -> None:
         self.put(_APP, app_id)
+
+    @property
+    def time_zone(self) -> str | None:
+        """The portal's time zone, for a process that starts when the day's requests are used up; None: never told."""
+        return self.get(_ZONE)
+
+    def learn_time_zone(self, name: str) -> None:
+        if name != self.time_zone:
+            self.put(_ZONE, name)

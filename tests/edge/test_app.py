@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from crmsync.app import App
-from crmsync.errors import StoreError
+from crmsync.errors import RateLimited, StoreError
 from crmsync.model import Own, Result
 from crmsync.sandbox import Sandbox
 from crmsync.sandbox.portal import APP_ID
@@ -84,6 +84,19 @@ def test_what_another_process_learnt_of_our_own_app_is_known_from_the_next_cycle
 
     with app.engine():
         assert app.gateway.app_id == "8111608"
+
+
+def test_g8_the_portals_midnight_is_known_to_the_next_process_before_it_can_ask(app: App) -> None:
+    with app.engine():
+        pass
+    spent = {"eat": {"daily": 10**9}, "enforced": True}
+    requests.post(f"{app.settings.portal.base_url}/_sandbox/budget", json=spent, timeout=10)
+
+    with App(app.settings) as next_one, pytest.raises(RateLimited) as raised, next_one.engine():
+        pass
+
+    assert raised.value.policy == "DAILY"
+    assert "(Europe/Brussels)" in str(raised.value)
 
 
 def test_g11_many_short_waits_for_the_portal_do_not_cost_the_lease(app: App) -> None:

@@ -2,6 +2,7 @@
 
 import heapq
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import count
@@ -25,7 +26,7 @@ from tests.inprocess import START, FakeTime, a_portal, connected
 
 def a_budget(time: FakeTime, **config: float) -> Budget:
     clocks = Time(time.monotonic, time.sleep, time.wall)
-    return Budget(PortalConfig(**config), clocks, PortalClock(clocks), Traffic())  # type: ignore[arg-type] # numbers
+    return Budget(PortalConfig(**config), clocks, PortalClock(clocks, ZoneInfo("UTC")), Traffic())  # type: ignore[arg-type] # numbers
 
 
 def headers(**said: int) -> Mapping[str, str]:
@@ -149,8 +150,9 @@ def test_g8_requests_under_way_count_on_the_day_before_their_answers_tell() -> N
     ],
 )
 def test_g8_the_day_ends_at_midnight_in_the_portals_time_zone(zone: str, now: str, hours: int) -> None:
-    clock = PortalClock(Time(lambda: 0.0, lambda _: None, lambda: datetime.fromisoformat(now)))
-    clock.zone = ZoneInfo(zone)
+    clock = PortalClock(
+        Time(lambda: 0.0, lambda _: None, lambda: datetime.fromisoformat(now)), ZoneInfo(zone)
+    )
 
     assert clock.seconds_to_midnight() == hours * 3_600
 
@@ -289,6 +291,33 @@ def test_g8_a_day_that_other_apps_spent_is_told_and_over_at_midnight() -> None:
     assert "America/New_York" in str(error)
     time.pass_by(error.retry_after_s + 1)
     gateway.page(Kind.NOTE, properties=(), associations=(), after=None)
+
+
+@pytest.mark.parametrize(
+    ("remembered", "said", "hours"),
+    [
+        pytest.param(
+            "America/New_York", "(America/New_York)", [17], id="whose zone an earlier process has heard"
+        ),
+        # nobody can tell its midnight: the account's own details are refused as well
+        pytest.param(None, "not yet known", [1] * 17, id="never heard of"),
+    ],
+)
+def test_g8_a_day_spent_before_we_started_is_over_at_the_portals_own_midnight(
+    remembered: str | None, said: str, hours: list[int]
+) -> None:
+    time = FakeTime()  # seven in the morning in New York
+    portal = a_portal(time, time_zone="America/New_York")
+    portal.limits.day.roll(time.wall())
+    portal.limits.day.used = portal.limits.day.limit
+    gateway = connected(portal, time, time_zone=remembered)
+
+    for expected in hours:
+        with pytest.raises(RateLimited, match=re.escape(said)) as raised:
+            gateway.account()
+        assert round(raised.value.retry_after_s / 3600) == expected
+        time.pass_by(raised.value.retry_after_s + 1)
+    assert gateway.account().zone.key == "America/New_York"
 
 
 def searches_until(end_s: float, budget: Budget, time: FakeTime, *, refused: bool = False) -> int:

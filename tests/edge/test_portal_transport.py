@@ -334,7 +334,7 @@ def test_g8_a_spent_day_is_not_waited_out_but_told(
     time: FakeTime, server: responses.RequestsMock, call: Call
 ) -> None:
     say(server, LIST if call is read else UPDATE, 429, {"policyName": "DAILY"})
-    client = a_client(time)
+    client = a_client(time, time_zone="UTC")
 
     for _ in range(2):
         with pytest.raises(RateLimited) as raised:
