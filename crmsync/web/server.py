@@ -1,5 +1,6 @@
 """An application and a place to listen -> uvicorn in a background thread, and a `Running` that stops it."""
 
+import asyncio
 import errno
 import secrets
 import socket
@@ -10,13 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from crmsync.errors import OperatorError, SettingsError
 from crmsync.web.protection import is_loopback
 
 _STOPS_WITHIN_S = 5
 _STARTS_WITHIN_S = 30.0
+_WAITED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def serve(app: Any, host: str, port: int) -> Running:
         timeout_graceful_shutdown=_STOPS_WITHIN_S,
         limit_concurrency=200,
         h11_max_incomplete_event_size=32_768,
-        http="h11",
+        http=_Waited,
         ws="none",
     )
     server = uvicorn.Server(config)
@@ -93,6 +97,30 @@ def serve(app: Any, host: str, port: int) -> Running:
     _wait_until_started(server, thread)
     bound: int = listening.getsockname()[1]
     return Running(f"http://{_shown(host)}:{bound}/", bound, server, thread)
+
+
+class _Waited(H11Protocol):
+    """A connection that is closed when it keeps us waiting; as many as may be open would shut everybody out."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        super().connection_made(transport)
+        self._look_again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._next_look.cancel()
+        super().connection_lost(exc)
+
+    def _look_again(self) -> None:
+        self._seen = self.cycle
+        self._next_look = self.loop.call_later(_WAITED_S, self._look)
+
+    def _look(self) -> None:
+        """Close it when the client has neither asked the whole of anything nor read an answer since the last look."""
+        is_waited_for = self.conn.their_state in {h11.IDLE, h11.SEND_BODY} or self.flow.write_paused
+        if is_waited_for and self.cycle is self._seen:
+            self.transport.abort()
+        else:
+            self._look_again()
 
 
 def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:

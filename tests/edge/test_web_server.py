@@ -1,7 +1,9 @@
 """The server of the pages: ports, threads, stopping."""
 
+import asyncio
 import socket
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -36,6 +38,41 @@ def test_it_answers_until_it_is_stopped_and_frees_its_port() -> None:
     again = serve(APP, "127.0.0.1", running.port)
     again.stop()
     assert not [one for one in threading.enumerate() if one.name == "web"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET / HTTP/1.1\r\nhost: x\r\n", id="half a head"),
+        pytest.param(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf", id="half a body"),
+    ],
+)
+def test_a_connection_that_keeps_us_waiting_is_closed(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr("crmsync.web.server._WAITED_S", 0.1)
+    running = serve(APP, "127.0.0.1", 0)
+    try:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=20) as client:
+            client.sendall(said)
+
+            with suppress(ConnectionResetError):
+                while client.recv(65_536):
+                    pass
+    finally:
+        running.stop()
+
+
+def test_an_answer_that_takes_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def long(_: Request) -> PlainTextResponse:
+        await asyncio.sleep(0.3)  # thirty times as long as a client may keep us waiting
+        return PlainTextResponse("at last")
+
+    monkeypatch.setattr("crmsync.web.server._WAITED_S", 0.01)
+    running = serve(Starlette(routes=[Route("/", long)]), "127.0.0.1", 0)
+    try:
+        assert httpx.get(running.address, timeout=20).text == "at last"
+    finally:
+        running.stop()
 
 
 def test_a_port_in_use_is_said_with_the_next_step() -> None:
