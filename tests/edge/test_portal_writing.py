@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 
 from crmsync.errors import LeaseLost, RateLimited, Unauthorized, Unavailable
-from crmsync.model import STAGE, ContactId, Outcome, Own, Result, Version
+from crmsync.model import STAGE, ContactId, Fate, Outcome, Own, Result, Version
 from crmsync.portal.freshness import Freshness, Stale
 from crmsync.sandbox import Request
 from crmsync.sandbox.control import Controlled
@@ -516,6 +516,31 @@ def test_g4_without_a_history_the_value_alone_tells_what_a_lost_write_did(
     assert both.sees(contact, STAGE) == (theirs or "lead")
 
 
+@pytest.mark.parametrize("shown", ["subscriber", "lead"])
+def test_g2_without_a_history_nobody_can_tell_what_a_write_did_to_one_who_was_merged(
+    both: Served, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    one, two = contacts(both, 2)
+    merged = both.sandbox.edits.merge(one, two)
+    both.sandbox.edits.human(merged, {STAGE: shown})
+    monkeypatch.setattr(both.gateway._versions, "history", lambda *_: {})
+
+    (seen,) = both.gateway.look_back([an_intent(a_change(one, STAGE, "lead", before="subscriber"))])
+
+    assert (seen.fate, seen.contact, seen.shown) == (Fate.UNTOLD, merged, shown)
+
+
+def test_who_is_gone_is_not_asked_for_a_history(both: Served) -> None:
+    (gone,) = contacts(both, 1)
+    both.sandbox.edits.archive(gone)
+    both.forget_requests()
+
+    (seen,) = both.gateway.look_back([an_intent(a_change(gone, STAGE, "lead", before="subscriber"))])
+
+    assert seen.fate is Fate.GONE
+    assert both.requests("/batch/read") == 1
+
+
 @pytest.mark.parametrize("fault", [*BEFORE_THE_EFFECT, *AFTER_THE_EFFECT])
 def test_g2_an_answer_that_cannot_be_read_back_stays_open(both: Served, fault: str) -> None:
     ids = contacts(both, 3)
@@ -657,6 +682,36 @@ def test_g4_what_a_person_changed_while_a_write_had_to_wait_is_not_overwritten(
     }
     assert both.sees(theirs, STAGE) == "salesqualifiedlead"
     assert both.sees(untouched, STAGE) == "lead"
+
+
+@pytest.mark.parametrize("fault", WAITS)
+@pytest.mark.parametrize("how", ["archived", "merged"])
+def test_g4_who_is_gone_when_a_write_had_to_wait_is_not_written_to_under_any_name(
+    both: Served, fault: str, how: str
+) -> None:
+    gone, into, untouched = contacts(both, 3)
+    both.sandbox.arm(fault, path=BATCH)
+
+    def goes() -> None:
+        both.time.meanwhile = lambda: None
+        if how == "archived":
+            both.sandbox.edits.archive(gone)
+        else:
+            both.sandbox.edits.merge(gone, into)
+
+    both.time.meanwhile = goes
+    outcomes = both.update(
+        *(a_change(one, STAGE, "lead", before="subscriber") for one in (gone, untouched)),
+    )
+
+    assert {one.intent.change.contact: one.result for one in outcomes} == {
+        gone: Result.ABANDONED,
+        untouched: Result.APPLIED,
+    }
+    sent = [
+        json.loads(one.body)["inputs"] for one in both.sandbox.portal.log if "/batch/update" in one.target
+    ]
+    assert [one["id"] for one in sent[-1]] == [untouched]
 
 
 def test_g4_a_process_that_stood_still_between_comparing_and_writing_compares_again(both: Served) -> None:
