@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from crmsync.cycle.settle import OFF
+from crmsync.cycle.settle import CANNOT_BE_TOLD, GONE, OFF
 from crmsync.errors import Unavailable
-from crmsync.model import STAGE, Intent, Outcome, Own, PlanStatus, Result, Seen
+from crmsync.model import STAGE, ContactId, Intent, Kind, Outcome, Own, PlanStatus, Reading, Result, Seen
 from tests.cycle.conftest import World, a_contact, a_meeting
 
 MQL = "marketingqualifiedlead"
@@ -116,6 +116,46 @@ def test_g3_a_clear_that_arrived_is_applied_and_its_second_step_never_overwrites
 
     assert outcome(world)[:2] == ["change.applied", "change.abandoned"]
     assert world.portal.shows("101", STAGE) == "lead"  # decided anew, from what the workflow had set
+
+
+@pytest.mark.parametrize(
+    ("survivor", "why"),
+    [pytest.param(None, GONE, id="deleted"), pytest.param("102", CANNOT_BE_TOLD, id="merged")],
+)
+def test_g2_what_was_sent_to_one_who_is_gone_is_given_up_and_says_why(
+    never_sent: World, survivor: str | None, why: str
+) -> None:
+    never_sent.portal.put(a_contact("102", "lead"))
+    never_sent.portal.remove(Kind.CONTACT, "101")
+    if survivor:
+        never_sent.portal.merged["101"] = survivor
+
+    never_sent.sync()
+
+    (given_up,) = [one for one in never_sent.entries("change.abandoned") if one["property"] == STAGE]
+    shown = {"contact": survivor, "shown": survivor and "lead"}
+    assert given_up["reason"] == {"problem": why} | {name: one for name, one in shown.items() if one}
+
+
+def test_g4_one_who_was_merged_since_it_was_planned_is_not_written_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.portal.put(a_contact("101", "lead", jobtitle="VP Sales"))
+    world.portal.put(a_contact("102", "lead"))
+    shown = world.portal.shown
+
+    def after_the_merge(contacts: Sequence[ContactId], properties: Sequence[str]) -> Reading:
+        world.portal.snapshots[Kind.CONTACT].pop("101", None)
+        world.portal.merged["101"] = "102"
+        return shown(contacts, properties)
+
+    monkeypatch.setattr(world.portal, "shown", after_the_merge)
+    world.sync()
+
+    given_up = [one for one in world.entries("change.abandoned") if one["id"] == "101"]
+    assert given_up
+    assert all("merged into 102" in str(one["reason"]) for one in given_up)
+    assert {contact for contact, _ in world.portal.writes} == {"102"}
 
 
 def test_contacts_with_an_open_intent_get_no_second_one(world: World) -> None:
