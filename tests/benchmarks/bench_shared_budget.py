@@ -42,6 +42,7 @@ import requests
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # as a script it knows its own folder only
 
 from tests.benchmarks.measured import Measured, measured
+from tests.waiting import running
 
 DEFINITION = Path(__file__).parents[1] / "core" / "definitions" / "b2b-saas.yaml"
 BURST, WINDOW_S = 190, 10.0
@@ -110,13 +111,10 @@ def portal(contacts: int, latency_ms: float) -> Iterator[Portal]:
         "--json",
         *options,
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with running(command, seconds=3_600, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        try:
-            said = orjson.loads(process.stdout.readline())
-            yield Portal(said["url"], said["token"])
-        finally:
-            process.terminate()
+        said = orjson.loads(process.stdout.readline())
+        yield Portal(said["url"], said["token"])
 
 
 class Neighbour:

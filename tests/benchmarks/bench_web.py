@@ -179,13 +179,13 @@ def writing(store: Store, ref: DefinitionRef, explained: Json) -> Iterator[None]
                 return
             _run(store, number, 800, 1_000, explained=explained, ref=ref)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
         yield
     finally:
         stopping.set()
-        thread.join()
+        thread.join(timeout=60)
 
 
 def measure(http: httpx.Client, pages: dict[str, str], title: str) -> None:

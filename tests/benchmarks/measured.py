@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from tests.waiting import running
+
 _LOOK_EVERY_S = 0.02
 
 
@@ -30,10 +32,9 @@ def measured(arguments: Sequence[str], environment: Mapping[str, str]) -> Measur
     """Run `crmsync` with these arguments in a process of its own; standard error goes where ours goes."""
     began, busy = perf_counter(), _children_s()
     with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crmsync", *arguments], env=dict(environment), stdout=out
-        )
-        peak_mb = _watched(process)
+        command = [sys.executable, "-m", "crmsync", *arguments]
+        with running(command, seconds=3_600, env=dict(environment), stdout=out) as process:
+            peak_mb = _watched(process)
         out.seek(0)
         said = out.read()
     return Measured(said, process.returncode, perf_counter() - began, _children_s() - busy, peak_mb)

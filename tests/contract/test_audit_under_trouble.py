@@ -16,6 +16,7 @@ from crmsync.model import Cursor, Draft, Intake, Kind
 from crmsync.store import Store, open_store
 from tests.conftest import Postgres
 from tests.stores import NOON, RUN, Clock, a_contact, an_intent_draft, applied, due_ids, intend, take
+from tests.waiting import joined, meanwhile
 
 
 @pytest.fixture
@@ -181,26 +182,17 @@ def _write_through_a_restart(store: Store, postgres: Postgres) -> None:
 
 
 def test_readers_in_other_threads_see_whole_steps_only(store: Store) -> None:
-    done = threading.Event()
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[object, object]] = []
 
-    def read() -> None:
-        while not done.is_set():
-            with store.database.read() as conn:
-                entries = conn.exec_driver_sql("SELECT count(*) FROM audit").scalar()
-                contacts = conn.exec_driver_sql("SELECT count(*) FROM contacts").scalar()
-            assert entries is not None
-            assert contacts is not None
-            seen.append((entries, contacts))
+    def read(_: threading.Event) -> None:
+        with store.database.read() as conn:
+            entries = conn.exec_driver_sql("SELECT count(*) FROM audit").scalar()
+            contacts = conn.exec_driver_sql("SELECT count(*) FROM contacts").scalar()
+        seen.append((entries, contacts))
 
-    readers = [threading.Thread(target=read) for _ in range(3)]
-    for reader in readers:
-        reader.start()
-    for number in range(20):
-        store.mirror.take(Intake(snapshots=(a_contact(str(number)),), entries=(Draft("finding"),)))
-    done.set()
-    for reader in readers:
-        reader.join()
+    with meanwhile(read, threads=3):
+        for number in range(20):
+            store.mirror.take(Intake(snapshots=(a_contact(str(number)),), entries=(Draft("finding"),)))
 
     assert seen
     assert all(entries == contacts for entries, contacts in seen)
@@ -211,10 +203,9 @@ def test_writers_in_several_threads_keep_one_chain(store: Store) -> None:
         for _ in range(10):
             store.trail.append([Draft(kind), Draft(kind)])
 
-    writers = [threading.Thread(target=write, args=(f"finding.{n}",)) for n in range(4)]
+    writers = [threading.Thread(target=write, args=(f"finding.{n}",), daemon=True) for n in range(4)]
     for writer in writers:
         writer.start()
-    for writer in writers:
-        writer.join()
+    joined(writers)
 
     assert store.trail.verify().entries == 80

@@ -17,6 +17,7 @@ from crmsync.model import ContactId, Cursor, Draft, Intake, Kind
 from crmsync.store import Store, open_store
 from crmsync.store.lease import Holder
 from tests.stores import NOON, RUN, Clock, a_contact, an_intent_draft, applied, intend, take
+from tests.waiting import running, wait_for
 
 ELSEWHERE = Holder("another-host/boot/ns", 4711, "1")
 ELSEWHERE_TOO = Holder("a-third-host/boot/ns", 4711, "1")
@@ -192,12 +193,14 @@ class Crmsync:
 
     def hear(self) -> str:
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        answer = self.process.stdout.readline()
+        assert answer, "it has ended"
+        return answer.strip()
 
 
 @pytest.fixture
 def start(store_url: str) -> Iterator[Callable[..., Crmsync]]:
-    with ExitStack() as running:
+    with ExitStack() as alive:
 
         def run(ttl_s: float, silence_s: float = 60.0) -> Crmsync:
             command = [
@@ -207,16 +210,9 @@ def start(store_url: str) -> Iterator[Callable[..., Crmsync]]:
                 str(ttl_s),
                 str(silence_s),
             ]
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | {"PYTHONPATH": "."},
-            )
-            running.enter_context(process)
-            running.callback(process.kill)
-            return Crmsync(process)
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            env = os.environ | {"PYTHONPATH": "."}
+            return Crmsync(alive.enter_context(running(command, env=env, **pipes)))
 
         yield run
 
@@ -256,8 +252,7 @@ def test_g11_a_paused_process_that_wakes_up_is_fenced_off(
     assert one("append") == "appended 1"
     one.process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, one.process.pid, os.WSTOPPED | os.WNOWAIT)
-    while two("take") != "taken":
-        pass  # until the paused one's 50 ms are over
+    wait_for(lambda: two("take") == "taken")  # the paused one's 50 ms are over
     one.say("append")
     one.process.send_signal(signal.SIGCONT)
 
@@ -293,13 +288,18 @@ def test_g11_postgresql_ends_the_transaction_of_a_process_that_stopped_inside(
     start: Callable[..., Crmsync],
 ) -> None:
     one, two = stopped_inside(start(0.05, 1.0)), start(60)
-    while (said := two("take")) != "taken":
-        assert "is locked" in said or "held by" in said
+    wait_for(lambda: takes_its_turn(two))
     one.process.send_signal(signal.SIGCONT)
 
     assert "had stood still in the middle of it" in one.hear()
     assert one("append") == "lost"
     assert two("append") == "appended 1"
+
+
+def takes_its_turn(one: Crmsync) -> bool:
+    said = one("take")
+    assert said == "taken" or "is locked" in said or "held by" in said
+    return said == "taken"
 
 
 def test_g3_killed_in_the_middle_of_appending_the_chain_holds(
@@ -309,8 +309,7 @@ def test_g3_killed_in_the_middle_of_appending_the_chain_holds(
     one("take")
     assert one("append-forever") == "appending"
     store = open_store(store_url, portal=None, now=lambda: datetime.now(UTC))
-    while store.trail.head().seq < 400:
-        pass  # until it is in full swing
+    wait_for(lambda: store.trail.head().seq >= 400)  # it is in full swing
     one.process.send_signal(signal.SIGKILL)
     one.process.wait(30)
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import requests
 
 from crmsync.sandbox import Lag, Sandbox
+from tests.waiting import running
 
 CONTACTS = "/crm/objects/2026-09/contacts"
 COMMAND = "from crmsync.cli.sandbox import sandbox; sandbox()"
@@ -41,13 +43,15 @@ def test_a_connection_serves_many_requests(sandbox: Sandbox) -> None:
         wire.settimeout(5)
         received = b""
         while received.count(b"HTTP/1.1 200 OK") < 3 or not received.endswith(b"}"):
-            received += wire.recv(65_536)
+            some = wire.recv(65_536)
+            assert some, "it hung up"
+            received += some
 
     assert received.count(b"Connection: keep-alive") == 3
 
 
 def test_nonsense_on_the_wire_is_400(sandbox: Sandbox) -> None:
-    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as wire:
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])), timeout=5) as wire:
         wire.sendall(b"HELLO\r\n\r\n")
         assert wire.recv(100).startswith(b"HTTP/1.1 400")
 
@@ -151,8 +155,8 @@ def test_outside_edits_over_http(sandbox: Sandbox) -> None:
     assert wrong.status_code == 400
 
 
-def run(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def run(*arguments: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return running(
         [sys.executable, "-c", COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         cwd=Path(__file__).resolve().parents[2],
     )  # fmt: skip

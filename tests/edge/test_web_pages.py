@@ -30,6 +30,7 @@ from crmsync.model import (
 from crmsync.store.audit.filtering import AuditFilter
 from tests.edge.web_desk import EMAIL, PLAN, REVERT, RUN, Visit, visit
 from tests.edge.web_scene import Scene, a_company
+from tests.waiting import wait_for
 
 DAY = datetime(2026, 10, 12, tzinfo=UTC)
 
@@ -547,8 +548,9 @@ def test_every_page_answers_on_either_database(store_url: str) -> None:
 def checked(visited: Visit) -> str:
     """Begin a check and ask until it has ended."""
     visited.submit("/audit/verify")
-    while "Look again" in (said := visited.http.get("/audit/verify").text):
-        pass
+    said: str = wait_for(
+        lambda: "Look again" not in (text := visited.http.get("/audit/verify").text) and text
+    )
     return re.sub(r"<[^>]+>", " ", said)
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+CRMSYNC = (sys.executable, "-m", "crmsync")
+
 
 def environment_of(env: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment without any setting of crmsync but those given."""
@@ -17,7 +19,7 @@ def run(
     *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "crmsync", *arguments],
+        [*CRMSYNC, *arguments],
         env=environment_of(env or {}),
         cwd=cwd,
         capture_output=True,

@@ -21,8 +21,9 @@ from crmsync.clock import utcnow
 from crmsync.model import STAGE
 from crmsync.store import open_store
 from tests.journey import recompute
-from tests.journey.command import environment_of
+from tests.journey.command import CRMSYNC, environment_of
 from tests.journey.scene import Scene, assert_fits_80_columns, scene
+from tests.waiting import running
 
 
 @pytest.fixture(scope="module")
@@ -162,20 +163,14 @@ def test_output_goes_to_a_file(told: Scene, tmp_path: Path) -> None:
 
 
 def test_a_reader_who_leaves_early_is_no_bug(told: Scene) -> None:
-    export = subprocess.Popen(
-        [sys.executable, "-m", "crmsync", "audit", "export"],
-        env=environment_of(told.env),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert export.stdout is not None
-    assert export.stderr is not None
-    os.read(export.stdout.fileno(), 10)
-    export.stdout.close()
-
-    errors = export.stderr.read().decode()
-    export.stderr.close()
-    export.wait(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with running([*CRMSYNC, "audit", "export"], env=environment_of(told.env), **pipes) as export:
+        assert export.stdout is not None
+        assert export.stderr is not None
+        os.read(export.stdout.fileno(), 10)
+        export.stdout.close()
+        errors = export.stderr.read().decode()
+        export.wait(timeout=60)
 
     assert "Traceback" not in errors
     assert "bug" not in errors

@@ -6,10 +6,9 @@ import resource
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ import pytest
 
 from crmsync.sandbox import Sandbox
 from crmsync.sandbox.portal import APP_ID
-from tests.journey.command import crmsync, environment_of
-from tests.journey.test_daemon import daemon, get, settings_for, wait_for
+from tests.journey.command import CRMSYNC, crmsync, environment_of
+from tests.journey.test_daemon import daemon, get, settings_for
 from tests.journey.test_main_job import environment
+from tests.waiting import running, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -31,14 +31,12 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def started(env: Mapping[str, str], *, stderr: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "crmsync", "sync"],
-        env=environment_of(env),
-        stdout=subprocess.DEVNULL,
-        stderr=stderr,
-        text=True,
-    )
+def syncing(
+    env: Mapping[str, str], *, stderr: int = subprocess.DEVNULL
+) -> AbstractContextManager["subprocess.Popen[str]"]:
+    """Start a sync in a process that ends with the block."""
+    how = {"stdout": subprocess.DEVNULL, "stderr": stderr, "text": True}
+    return running([*CRMSYNC, "sync"], env=environment_of(env), seconds=480, **how)
 
 
 def requests_of(sandbox: Sandbox) -> int:
@@ -47,10 +45,10 @@ def requests_of(sandbox: Sandbox) -> int:
 
 def killed_after(sandbox: Sandbox, env: Mapping[str, str], requests: int) -> bool:
     """Kill it once it has sent so many requests; say whether it was still running."""
-    before, process = requests_of(sandbox), started(env)
-    wait_for(lambda: process.poll() is not None or requests_of(sandbox) - before >= requests)
-    process.send_signal(signal.SIGKILL)
-    return process.wait() == -signal.SIGKILL
+    before = requests_of(sandbox)
+    with syncing(env) as process:
+        wait_for(lambda: process.poll() is not None or requests_of(sandbox) - before >= requests)
+    return process.returncode == -signal.SIGKILL
 
 
 def our_effects(sandbox: Sandbox) -> Counter[tuple[str, str, str]]:
@@ -109,10 +107,8 @@ def test_a_first_pull_that_was_killed_goes_on_from_its_last_page(sandbox: Sandbo
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as conn:
             return int(conn.execute("select count(*) from contacts").fetchone()[0])
 
-    process = started(env)
-    wait_for(lambda: pages_taken() >= 100)
-    process.kill()
-    process.wait()
+    with syncing(env):  # killed at the end of the block
+        wait_for(lambda: pages_taken() >= 100)
     taken = pages_taken()
     sandbox.portal.reset_log()
     sandbox.latency_s = 0.0
@@ -133,8 +129,8 @@ def test_two_commands_at_once_write_everything_once(sandbox: Sandbox, tmp_path: 
     env = environment(sandbox, f"sqlite:///{tmp_path}/crmsync.db")
     crmsync("setup", env=env)
 
-    both = [started(env), started(env)]
-    statuses = [one.wait(timeout=240) for one in both]
+    with syncing(env) as one, syncing(env) as other:
+        statuses = [one.wait(timeout=240), other.wait(timeout=240)]
 
     assert statuses == [0, 0]
     assert set(our_effects(sandbox).values()) == {1}

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import sys
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +17,8 @@ from crmsync.definition.load import load
 from crmsync.model import Draft
 from crmsync.store import open_store
 from tests.agreements import agreement_text
-from tests.journey.command import environment_of
+from tests.journey.command import CRMSYNC, environment_of
+from tests.waiting import running
 
 PACKAGE = files("crmsync")
 EXAMPLE = Path(str(PACKAGE / "starter" / "examples" / "b2b-saas.yaml"))
@@ -38,7 +38,7 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run it in an empty folder; what it needs beyond its arguments, it does not have."""
     done = subprocess.run(
-        [sys.executable, "-m", "crmsync", *arguments],
+        [*CRMSYNC, *arguments],
         cwd=cwd,
         env=environment_of(env or {}) | {"PYTHONPATH": str(ROOT)},
         input=stdin,
@@ -314,10 +314,9 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     records = tmp_path / "records.jsonl"
     records.write_text((json.dumps(RECORD) + "\n") * 3_000)
     command = [
-        sys.executable, "-m", "crmsync", "evaluate", "--definition", str(EXAMPLE),
-        "--as-of", "2026-11-22", "--records", str(records),
+        *CRMSYNC, "evaluate", "--definition", str(EXAMPLE), "--as-of", "2026-11-22", "--records", str(records),
     ]  # fmt: skip
-    with subprocess.Popen(
+    with running(
         command, cwd=tmp_path, env=environment_of({}) | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip

@@ -16,9 +16,8 @@ from crmsync.clock import utcnow
 from crmsync.model import Draft
 from crmsync.sandbox import Sandbox
 from crmsync.store import open_store
-from tests.journey.command import crmsync, environment_of, run
-
-CRMSYNC = [sys.executable, "-m", "crmsync"]
+from tests.journey.command import CRMSYNC, crmsync, environment_of, run
+from tests.waiting import running, wait_for
 
 
 @pytest.fixture
@@ -127,9 +126,8 @@ def test_ctrl_c_ends_a_cycle_at_a_safe_place_and_the_next_goes_on(
     crmsync("setup", env=env)
     before = len(sandbox.portal.log)
     sandbox.latency_s = 0.5
-    with subprocess.Popen([*CRMSYNC, "sync"], env=environment_of(env), stderr=subprocess.PIPE) as process:
-        while not any("/objects/" in one.target for one in list(sandbox.portal.log)[before:]):
-            assert process.poll() is None
+    with running([*CRMSYNC, "sync"], env=environment_of(env), stderr=subprocess.PIPE) as process:
+        wait_for(lambda: any("/objects/" in one.target for one in list(sandbox.portal.log)[before:]))
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=120)
     sandbox.latency_s = 0.0
@@ -177,25 +175,19 @@ def pressed_at_the_question(store: Mapping[str, str]) -> int:
         "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
         "from crmsync.__main__ import main; sys.argv = ['crmsync', 'erase', '108']; main()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", owning_the_terminal],
-        env=environment_of(store),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    try:
+    command = [sys.executable, "-c", owning_the_terminal]
+    inside = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with (
+        os.fdopen(ours, "r+b", buffering=0) as terminal,
+        running(command, env=environment_of(store), start_new_session=True, **inside) as process,
+    ):
+        os.close(theirs)
         said = b""
         while b"undone" not in said:
-            said += os.read(ours, 1000)
-        os.write(ours, b"\x03")
-        return process.wait(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+            said += terminal.read(1000)
+        terminal.write(b"\x03")
+        status: int = process.wait(timeout=60)
+        return status
 
 
 def test_a_terminal_shows_bars_that_end_and_standard_output_stays_one_document(
@@ -204,15 +196,15 @@ def test_a_terminal_shows_bars_that_end_and_standard_output_stays_one_document(
     env = {**settings_for(sandbox, store), "TERM": "xterm", "COLUMNS": "80"}
     crmsync("setup", env=env)
     terminal, inside = pty.openpty()
-    with (tmp_path / "out.json").open("wb") as out:
-        process = subprocess.Popen(
-            [*CRMSYNC, "plan", "--json"], env=environment_of(env), stdout=out, stderr=inside
-        )
-    os.close(inside)
+    with (
+        (tmp_path / "out.json").open("wb") as out,
+        running([*CRMSYNC, "plan", "--json"], env=environment_of(env), stdout=out, stderr=inside) as process,
+    ):
+        os.close(inside)
+        shown = everything_from(terminal).decode(errors="replace")
+        status = process.wait(timeout=60)
 
-    shown = everything_from(terminal).decode(errors="replace")
-
-    assert process.wait(timeout=60) == 5, shown
+    assert status == 5, shown
     assert "contacts" in shown
     assert "40 of 40" in shown or "of 4" in shown or "of 3" in shown
     assert set(json.loads((tmp_path / "out.json").read_text())) == {
@@ -246,7 +238,9 @@ def broken():
     raise ValueError("cannot read 'ann@" + "example.com'")
 raise SystemExit(run_to_the_end(broken, []))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
 
     assert done.returncode == 1
     assert "in broken" in done.stderr

@@ -5,7 +5,7 @@ import random
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from crmsync.sandbox.portal import APP_ID
 from crmsync.sandbox.state.world import Effect
 from tests.journey.command import crmsync
 from tests.journey.test_crash import assert_the_trail_tells_what_happened, trail
-from tests.journey.test_daemon import daemon, settings_for, wait_for
+from tests.journey.test_daemon import daemon, settings_for
+from tests.waiting import meanwhile, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -38,28 +39,20 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@contextmanager
-def people(sandbox: Sandbox) -> Iterator[None]:
+def people(sandbox: Sandbox) -> AbstractContextManager[None]:
     """Edit one contact after the other until the block ends."""
-    rng, done, edits = random.Random(7), threading.Event(), edits_of(sandbox)
+    rng, edits = random.Random(7), edits_of(sandbox)
 
-    def edit() -> None:
-        while not done.is_set():
-            contact = rng.choice(list(edits))
-            values = edits[contact].pop() if edits[contact] and rng.random() < 0.5 else rng.choice(OTHERS)
-            body = json.dumps({"id_": contact, "values": values}).encode()
-            request = urllib.request.Request(f"{sandbox.url}/_sandbox/edits/human", body, method="POST")
-            with urllib.request.urlopen(request, timeout=30):
-                pass
-            done.wait(rng.random() / 10)
+    def edit(is_over: threading.Event) -> None:
+        contact = rng.choice(list(edits))
+        values = edits[contact].pop() if edits[contact] and rng.random() < 0.5 else rng.choice(OTHERS)
+        body = json.dumps({"id_": contact, "values": values}).encode()
+        request = urllib.request.Request(f"{sandbox.url}/_sandbox/edits/human", body, method="POST")
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+        is_over.wait(rng.random() / 10)
 
-    thread = threading.Thread(target=edit, name="people")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return meanwhile(edit)
 
 
 def edits_of(sandbox: Sandbox) -> dict[int, list[dict[str, str]]]:

@@ -5,7 +5,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 
 from crmsync.cli import root
 from crmsync.sandbox import Sandbox
-from tests.journey.command import environment_of, run
+from tests.journey.command import CRMSYNC, environment_of, run
+from tests.waiting import running
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,15 +57,10 @@ def expected_of(words: list[str]) -> tuple[int, ...]:
 
 
 def runs_until_it_is_told_to_stop(env: dict[str, str], folder: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crmsync", "--set", "web.port=0", "run"],
-        env=environment_of(env),
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    with process.stderr:
+    command = [*CRMSYNC, "--set", "web.port=0", "run"]
+    pipe = {"stderr": subprocess.PIPE, "text": True}
+    with running(command, env=environment_of(env), cwd=folder, **pipe) as process:
+        assert process.stderr is not None
         assert any(line.startswith("pages: http://127.0.0.1:") for line in process.stderr)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0

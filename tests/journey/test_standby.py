@@ -23,9 +23,10 @@ from crmsync.sandbox.portal import APP_ID
 from crmsync.store import Store, open_store
 from tests.journey.command import crmsync, environment_of
 from tests.journey.test_crash import assert_the_trail_tells_what_happened, our_effects, trail
-from tests.journey.test_daemon import get, wait_for
+from tests.journey.test_daemon import get
 from tests.journey.test_hammer import overwritten, people
 from tests.journey.test_main_job import environment
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -17,11 +17,11 @@ from tests.journey.test_crash import (
     assert_the_trail_tells_what_happened,
     our_effects,
     requests_of,
-    started,
+    syncing,
     trail,
 )
-from tests.journey.test_daemon import wait_for
 from tests.journey.test_main_job import environment
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -70,14 +70,14 @@ def seen(sandbox: Sandbox, part: str) -> Callable[[], bool]:
 def test_g11_one_that_slept_past_its_lease_writes_nothing_when_it_wakes(
     sandbox: Sandbox, env: Mapping[str, str], store_url: str
 ) -> None:
-    before, sleeper = requests_of(sandbox), started(env)
-    wait_for(lambda: requests_of(sandbox) - before >= 12)
-    wait_for(lambda: asleep(sleeper, store_url))
-
-    crmsync("sync", env=env)
-    effects = our_effects(sandbox)
-    sleeper.send_signal(signal.SIGCONT)
-    status = sleeper.wait(timeout=240)
+    before = requests_of(sandbox)
+    with syncing(env) as sleeper:
+        wait_for(lambda: requests_of(sandbox) - before >= 12)
+        wait_for(lambda: asleep(sleeper, store_url))
+        crmsync("sync", env=env)
+        effects = our_effects(sandbox)
+        sleeper.send_signal(signal.SIGCONT)
+        status = sleeper.wait(timeout=240)
 
     assert status in {0, 6}
     assert our_effects(sandbox) == effects
@@ -90,17 +90,16 @@ def test_g11_one_that_slept_between_comparing_and_writing_overwrites_nobody(
 ) -> None:
     sandbox.portal.reset_log()
     sandbox.arm("hang", path="*/contacts/batch/read", hang_s=3.0)
-    sleeper = started(env)
-    wait_for(seen(sandbox, "/contacts/batch/read"))  # it compares; the answer is on its way
-    sleeper.send_signal(signal.SIGSTOP)
-    assert lease_is_over(store_url), "it holds no transaction while it waits for the portal"
-
-    crmsync("sync", env=env)
-    effects = our_effects(sandbox)
-    moved = next(contact for contact, name, _ in effects if name == STAGE)
-    sandbox.edits.human(moved, {STAGE: "salesqualifiedlead"})
-    sleeper.send_signal(signal.SIGCONT)
-    status = sleeper.wait(timeout=240)
+    with syncing(env) as sleeper:
+        wait_for(seen(sandbox, "/contacts/batch/read"))  # it compares; the answer is on its way
+        sleeper.send_signal(signal.SIGSTOP)
+        assert lease_is_over(store_url), "it holds no transaction while it waits for the portal"
+        crmsync("sync", env=env)
+        effects = our_effects(sandbox)
+        moved = next(contact for contact, name, _ in effects if name == STAGE)
+        sandbox.edits.human(moved, {STAGE: "salesqualifiedlead"})
+        sleeper.send_signal(signal.SIGCONT)
+        status = sleeper.wait(timeout=240)
 
     assert status == 6
     assert our_effects(sandbox) == effects
@@ -117,10 +116,10 @@ def test_g12_postgresql_restarted_in_the_middle_stops_the_cycle_and_the_next_one
     crmsync("setup", env=env)
     sandbox.portal.reset_log()
     sandbox.arm("hang", path="*" + part.rstrip("?"), hang_s=2.0)
-    process = started(env, stderr=subprocess.PIPE)
-    wait_for(seen(sandbox, part))
-    postgres.restart()
-    _, said = process.communicate(timeout=240)
+    with syncing(env, stderr=subprocess.PIPE) as process:
+        wait_for(seen(sandbox, part))
+        postgres.restart()
+        _, said = process.communicate(timeout=240)
 
     assert process.returncode in {0, 6}, said
     assert "Traceback" not in said
