@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -585,6 +586,47 @@ def test_g2_a_write_that_is_lost_again_and_again_stays_open(both: Served) -> Non
 
     assert results(outcomes) == {Result.OPEN: 3}
     assert updates(both) == 1 + 1 + 2  # whole, whole again, in two halves
+
+
+READ_ONLY = {"code": "READ_ONLY_VALUE", "name": Own.FIT}
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "sent", "ends"),
+    [
+        pytest.param(400, lambda _: {}, 2 * (1 + 2), {Result.OPEN: 8}, id="of all"),
+        pytest.param(
+            400,
+            lambda ids: {"context": {"ids": ids[:1]}},
+            1 + 2,
+            {Result.OPEN: 6, Result.FAILED: 2},
+            id="of one",
+        ),
+        pytest.param(
+            207,
+            lambda ids: {"results": [], "errors": [{"context": {"ids": ids}, "errors": [READ_ONLY]}]},
+            1 + 2,
+            {Result.OPEN: 4, Result.FAILED: 4},
+            id="of a property",
+        ),
+    ],
+)
+def test_a_refusal_does_not_make_a_write_forget_how_often_its_answer_was_lost(
+    both: Served,
+    status: int,
+    says: Callable[[list[ContactId]], Mapping[str, Any]],
+    sent: int,
+    ends: Mapping[Result, int],
+) -> None:
+    ids = contacts(both, 4)
+    both.sandbox.arm("504", path=BATCH)
+    both.sandbox.arm("replace", path=BATCH, status=status, body=json.dumps(says(ids)))
+    both.sandbox.arm("504", path=BATCH, count=None)
+
+    outcomes = both.update(*(a_change(one, name, "3") for one in ids for name in (Own.FIT, Own.GRADE)))
+
+    assert results(outcomes) == ends
+    assert updates(both) == 1 + 1 + sent
 
 
 @pytest.mark.parametrize("place", [0, 42, 99])
