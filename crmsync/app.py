@@ -115,12 +115,22 @@ class App:
         return self._agreement.evaluator
 
     def _wait(self, seconds: float) -> None:
-        """Wait for the portal in short stretches: neither a long wait nor many short ones must cost the lease."""
+        """
+        Wait for the portal in short stretches: neither a long wait nor many short ones must cost the lease.
+
+        *Raises* Stopped when it would take much longer; that gives up the request too: the next run reads again, and
+        settles what it was about to write.
+        """
         while seconds > 0:
-            stretch = min(seconds, self.lease_ttl.total_seconds() / 3)
+            stretch = min(seconds, _LOOK_AGAIN_S)
             self.sleep(stretch)
             seconds -= stretch
             self.store.lease.keep()
+            if seconds > 0 and self.should_stop():
+                raise Stopped(
+                    "Stopped while it waited for the portal; what was read and written is kept.",
+                    next_step="Run it again: it goes on from there.",
+                )
 
     def reload_definition(self) -> None:
         """Take the file as it is now. *Raises* DefinitionError and keeps the one in force."""

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from crmsync.app import App
-from crmsync.errors import RateLimited, StoreError
+from crmsync.errors import RateLimited, Stopped, StoreError
 from crmsync.model import Own, Result
 from crmsync.sandbox import Sandbox
 from crmsync.sandbox.portal import APP_ID
@@ -111,3 +111,18 @@ def test_g11_many_short_waits_for_the_portal_do_not_cost_the_lease(app: App) -> 
 
         assert time.slept >= 120
         assert other.lease.take() is not None
+
+
+@pytest.mark.parametrize("path", ["/account-info/*", "*/batch/update"])
+def test_told_to_stop_it_gives_up_what_waits_for_the_portal(app: App, path: str) -> None:
+    time, contact = FakeTime(), "101"
+    refused = {"kind": "burst", "path": path, "count": None}
+    requests.post(f"{app.settings.portal.base_url}/_sandbox/faults", json=refused, timeout=10)
+    waiting = App(
+        app.settings, monotonic=time.monotonic, sleep=time.sleep, should_stop=lambda: time.slept > 3
+    )
+    intents = [an_intent(a_change(contact, Own.FIT, "30"))]
+    with waiting, pytest.raises(Stopped):
+        list(waiting.gateway.update(intents)) if "update" in path else waiting.gateway.schema.account()
+
+    assert time.slept < 5
