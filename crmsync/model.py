@@ -552,7 +552,7 @@ class Reversal:
     Somebody set the stage back to what it was before crmsync's change.
 
     Attributes:
-        at: our clock when it was seen.
+        at: the portal's clock when it was set; ours when it was seen, where the portal did not say.
         by: as `change.foreign` names the actor: `<sourceType> <sourceId>`.
     """
 

@@ -7,12 +7,12 @@ from crmsync.cycle.record import Trail
 from crmsync.cycle.write import Sink, abandoned, batches, compare_and_send, part_blocked, settled
 from crmsync.model import ContactId, Fate, Intent, Outcome, Result, RunId, Seen
 
-CANNOT_BE_TOLD = "whether it arrived cannot be told: the portal shows neither the value before nor ours"
+CANNOT_BE_TOLD = "whether it arrived cannot be told"
+GONE = f"{CANNOT_BE_TOLD}: the contact is no longer in the portal"
 OFF = "it did not arrive, and writes.mode is observe by now"
-GONE = "whether it arrived cannot be told: the contact is no longer in the portal"
 _WHY = {
     Fate.OVERTAKEN: "it did not arrive, and the value has been set otherwise since",
-    Fate.UNTOLD: CANNOT_BE_TOLD,
+    Fate.UNTOLD: f"{CANNOT_BE_TOLD}: the portal shows neither the value before nor ours",
     Fate.GONE: GONE,
 }
 
@@ -56,7 +56,13 @@ def _outcome(seen: Seen) -> Outcome | None:
         case Fate.AS_BEFORE:
             return None
         case _:
-            return Outcome(seen.intent, Result.ABANDONED, _WHY[seen.fate], seen.contact, seen.shown)
+            return Outcome(seen.intent, Result.ABANDONED, _why(seen), seen.contact, seen.shown)
+
+
+def _why(seen: Seen) -> str:
+    if seen.contact not in {None, seen.intent.change.contact}:
+        return f"{CANNOT_BE_TOLD}: the contact was merged into {seen.contact}"
+    return _WHY[seen.fate]
 
 
 def _in_order(intents: Sequence[Intent]) -> Iterator[list[Intent]]:

@@ -132,6 +132,17 @@ def test_two_reversals_stop_the_writing_and_name_the_other_once(world: World) ->
     assert summaries[-1].written.intended == 0
 
 
+def test_a_ping_pong_is_told_by_the_portals_clock_when_ours_is_hours_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world.with_(policy=replace(world.policy, respect_manual_for=timedelta(hours=3)))
+    monkeypatch.setattr(world.store.database, "now", lambda: world.portal.clock - timedelta(hours=7))
+
+    ping_pong(world)
+
+    assert world.portal.shows("101", STAGE) == "lead"
+
+
 def test_who_moves_a_stage_on_and_then_back_again_has_not_set_ours_back(world: World) -> None:
     qualified(world)
     for _ in range(3):

@@ -120,7 +120,10 @@ def test_g3_a_clear_that_arrived_is_applied_and_its_second_step_never_overwrites
 
 @pytest.mark.parametrize(
     ("survivor", "why"),
-    [pytest.param(None, GONE, id="deleted"), pytest.param("102", CANNOT_BE_TOLD, id="merged")],
+    [
+        pytest.param(None, GONE, id="deleted"),
+        pytest.param("102", f"{CANNOT_BE_TOLD}: the contact was merged into 102", id="merged"),
+    ],
 )
 def test_g2_what_was_sent_to_one_who_is_gone_is_given_up_and_says_why(
     never_sent: World, survivor: str | None, why: str

@@ -10,7 +10,7 @@ from typing import Any
 
 from crmsync.app import App
 from crmsync.cycle.agenda import Job
-from crmsync.cycle.settle import CANNOT_BE_TOLD, GONE
+from crmsync.cycle.settle import CANNOT_BE_TOLD
 from crmsync.definition.evaluation.evaluator import Evaluator
 from crmsync.errors import VerificationError
 from crmsync.model import WRITTEN, Action, ContactId, Evaluation, Event
@@ -110,7 +110,7 @@ class _After:
             if not ends[seq]:
                 continue
             key = self._alive(intent["id"]), intent["property"], intent["after"] or ""
-            if (ends[seq][-1]["reason"] or {}).get("problem") in {CANNOT_BE_TOLD, GONE}:
+            if str((ends[seq][-1]["reason"] or {}).get("problem", "")).startswith(CANNOT_BE_TOLD):
                 untold[key] += 1
             if ends[seq][-1]["kind"] == "change.applied":
                 claimed[key] += 1

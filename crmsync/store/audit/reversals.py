@@ -1,9 +1,11 @@
 """Who keeps setting back the stage that crmsync set: read from the trail, for a few contacts at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -32,7 +34,14 @@ def _moves(conn: Connection, contacts: Sequence[ContactId]) -> Iterator[tuple[Co
     for ids in chunks(sorted(contacts)):
         query = (
             sa.select(
-                a.id, a.at, a.kind, a.actor, a.after, a.definition, intended.c.before.label("ours_before")
+                a.id,
+                a.at,
+                a.kind,
+                a.actor,
+                a.after,
+                a.definition,
+                a.reason,
+                intended.c.before.label("ours_before"),
             )
             .select_from(t.audit.outerjoin(intended, intended.c.seq == a.of))
             .where(
@@ -52,7 +61,14 @@ def _reversals(moves: Sequence[Any], definition: DefinitionRef) -> Iterator[Reve
     for move in moves:
         if move.kind == "change.foreign":
             if (move.after or "") in left:
-                yield Reversal(from_text(move.at), move.actor)
+                yield Reversal(_set_at(move), move.actor)
             left.clear()
         elif move.definition is not None and definition_from(move.definition).sha256 == definition.sha256:
             left.add(move.ours_before or "")
+
+
+def _set_at(move: Any) -> datetime:
+    """Tell when it was set by the portal's clock, as evaluations are; ours may be hours off."""
+    reason = orjson.loads(move.reason) if move.reason else {}
+    told = reason.get("changed_at")
+    return datetime.fromisoformat(told) if told else from_text(move.at)
