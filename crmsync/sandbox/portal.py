@@ -66,7 +66,7 @@ class Portal:
         self.access = Access(options.portal_id, options.seed)
         self.app = App(APP_ID, set(SCOPES))
         self.token = self.access.admit(self.app, options.token)
-        self.limits = Limits(options.tier, options.time_zone, enforced=options.limits)
+        self.limits = Limits(options.tier, options.time_zone, options.portal_id, enforced=options.limits)
         self.faults = Faults(options.seed)
         self.log: deque[Logged] = deque(maxlen=KEPT)
         self.automation = Automation(self.world)

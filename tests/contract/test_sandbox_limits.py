@@ -68,6 +68,7 @@ def test_03_the_burst_window_slides_over_ten_seconds(tier: str, limit: int) -> N
         "TEN_SECONDLY_ROLLING",
         "RATE_LIMIT",
     )
+    assert refused.json()["groupName"] == "publicapi:private_app-api-calls-ten-secondly:8111608:148001"
     assert refused.header("Retry-After") is None
     assert (still.status, again.status) == (429, 200)
 

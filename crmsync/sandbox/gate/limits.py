@@ -79,8 +79,9 @@ class Limits:
         refused: policy name -> how many 429s.
     """
 
-    def __init__(self, tier: str, zone: str, *, enforced: bool = True) -> None:
+    def __init__(self, tier: str, zone: str, portal_id: int, *, enforced: bool = True) -> None:
         self.burst_limit, daily, associations = TIERS[tier]
+        self.portal_id = portal_id
         self.enforced = enforced
         self.retry_after = False
         self.bursts: dict[str, Window] = {}
@@ -133,7 +134,7 @@ class Limits:
         if policy in {"DAILY", "SECONDLY", "TEN_SECONDLY_ROLLING"}:
             more["policyName"] = policy
         if policy == "TEN_SECONDLY_ROLLING":
-            more["groupName"] = f"publicapi:private_app-api-calls-ten-secondly:{app_id}"
+            more["groupName"] = f"publicapi:private_app-api-calls-ten-secondly:{app_id}:{self.portal_id}"
         wait = (("Retry-After", "10"),) if self.retry_after else ()
         return ApiError(429, said, "", more=more, headers=(*headers, *wait))
 
