@@ -8,11 +8,11 @@ resumed from its last page all the same. Pages come in the order of ids within a
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import sqrt
-from threading import Lock
+from threading import Lock, Semaphore, Thread
 from typing import Protocol
 
 from crmsync.model import Page
@@ -64,7 +64,7 @@ class ReadAhead:
         self._lock = Lock()
         self._in_a_row: dict[str, int] = {}
         self._fetched: dict[tuple[str, int], _Fetched] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = _Threads()
 
     def page(self, name: str, after: str | None, read: Read, census: Census) -> Page:
         """
@@ -90,8 +90,7 @@ class ReadAhead:
         return replace(page, after=spell(left) if left else None)
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
     def _one_after_the_other(self, name: str, after: str | None, read: Read, census: Census) -> Page:
         with self._lock:
@@ -114,7 +113,6 @@ class ReadAhead:
         with self._lock:
             known = self._fetched.get((name, start))
             if known is None or now - known.asked_at > _KEPT_S:
-                self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="ahead")
                 known = _Fetched(self._pool.submit(read, str(start)), now)
                 self._fetched[name, start] = known
             return known.page
@@ -137,6 +135,33 @@ class ReadAhead:
     def _forget(self, which: Callable[[tuple[str, int]], bool]) -> None:
         with self._lock:
             self._fetched = {one: page for one, page in self._fetched.items() if not which(one)}
+
+
+class _Threads:
+    """Reads pages that nobody needs once the process ends: the threads of an executor would hold up its end."""
+
+    def __init__(self) -> None:
+        self._places = Semaphore(_THREADS)
+        self._is_closed = False
+
+    def submit(self, read: Read, start: str) -> "Future[Page]":
+        page: Future[Page] = Future()
+        Thread(target=self._work, args=(page, read, start), name="ahead", daemon=True).start()
+        return page
+
+    def close(self) -> None:
+        """Begin with none any more."""
+        self._is_closed = True
+
+    def _work(self, page: "Future[Page]", read: Read, start: str) -> None:
+        with self._places:
+            if self._is_closed:
+                page.cancel()
+                return
+            try:
+                page.set_result(read(start))
+            except BaseException as error:  # noqa: BLE001 - whoever asks for the page is told
+                page.set_exception(error)
 
 
 def spell(ranges: list[Range]) -> str:

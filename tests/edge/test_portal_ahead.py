@@ -1,9 +1,10 @@
 """A long list read in several parts side by side: everyone once, resumable anywhere, hardly a request more."""
 
 import random
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Lock
@@ -16,6 +17,7 @@ from crmsync.model import Kind, Page, Snapshot
 from crmsync.portal.ahead import LONG_PAGES, ReadAhead
 from tests.inprocess import START, FakeTime
 from tests.served import served
+from tests.waiting import running
 
 SHAPES = {
     "dense": range(1_000, 31_000),
@@ -126,7 +128,7 @@ def test_g3_a_page_that_failed_can_be_asked_for_again() -> None:
     assert sorted(found) == list(long.ids)
 
 
-class AtOnce(Executor):
+class AtOnce:
     """Threads that are always quick enough: each page is there when it has been asked for."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
@@ -136,6 +138,9 @@ class AtOnce(Executor):
         except Unavailable as error:
             future.set_exception(error)
         return future
+
+    def close(self) -> None:
+        pass
 
 
 def test_pages_that_failed_ahead_do_not_fail_again_once_the_portal_is_back(
@@ -273,3 +278,20 @@ def test_a_long_list_over_http_comes_whole() -> None:
         assert is_parted
         assert sorted(found, key=int) == made
         assert both.requests("objects") <= 60 * 1.1 + 2
+
+
+def test_a_page_that_is_still_read_ahead_does_not_hold_up_the_end_of_the_process() -> None:
+    code = """
+from threading import Event
+from crmsync.model import Page
+from crmsync.portal.ahead import ReadAhead
+
+def read(after):
+    if after == "5":
+        Event().wait()  # a portal that does not answer
+    return Page((), None)
+
+ReadAhead(2, lambda: 0.0).page("calls", "~1-3,5-", read, None)
+"""
+    with running([sys.executable, "-c", code]) as process:
+        assert process.wait(timeout=60) == 0
