@@ -11,9 +11,13 @@ class Way:
 
     A mark is left at the first, second, fourth, eighth ... page: who comes by it again goes round in circles, however
     large they are, and a list of any length costs no memory.
+
+    Args:
+        what: the list, for the error: `contacts`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._pages = 0
         self._empty = 0
         self._mark: tuple[str | None, str | None] = None, None
@@ -35,7 +39,8 @@ class Way:
         was_here = after == self._mark[0] or (first is not None and first == self._mark[1])
         if was_here or self._empty > _MOST_EMPTY:
             raise Unavailable(
-                f"HubSpot's paging does not advance: {'a page came again' if was_here else 'its pages are empty'}.",
+                f"HubSpot's paging of {self._what} does not advance: "
+                f"{'a page came again' if was_here else 'its pages are empty'}.",
                 next_step="Nothing to do unless it stays: the next cycle tries again.",
             )
         if self._pages & (self._pages - 1) == 0:

@@ -102,7 +102,7 @@ class Streams:
         """Read the whole list, from where an interrupted sweep stopped; then look after those it no longer had."""
         cursor = self._begin(kind)
         self.watcher.begin(kind.value, partial(self.portal.count, kind))
-        pulled, way = Pulled(), Way()
+        pulled, way = Pulled(), Way(kind.value)
         while True:
             stop_if(self.should_stop())
             page = self.portal.page(
@@ -179,7 +179,7 @@ class Streams:
         cursor = self.mirror.cursor(stream)
         stop_at_known = cursor.until is not None and cursor.after is None and not whole
         started_at, after, taken = self.portal.now(), cursor.after, 0
-        just_taken, way = frozenset[str](), Way()
+        just_taken, way = frozenset[str](), Way(f"form {form.id}")
         latest_at: datetime | None = None
         self.watcher.begin(FORMS, unknown)
         while True:

@@ -27,7 +27,7 @@ class Submissions:
     def forms(self) -> tuple[Form, ...]:
         """List the forms, see `Portal.forms`."""
         found: dict[str, Form] = {}
-        after, way = None, Way()
+        after, way = None, Way("forms")
         while True:
             answer = self._client.forms(form_types=FORM_TYPES, after=after).json
             forms = [_form(raw) for raw in answer["results"] if not _is_for_comments(raw)]

@@ -395,7 +395,7 @@ def test_a_list_that_goes_round_in_circles_is_told(
 
     monkeypatch.setattr(world.portal, "page", page)
 
-    with pytest.raises(Unavailable, match="paging does not advance"):
+    with pytest.raises(Unavailable, match="paging of contacts does not advance"):
         world.engine().streams.sweep(Kind.CONTACT)
 
 
@@ -412,7 +412,7 @@ def test_submissions_that_go_round_in_circles_are_told(
 
     monkeypatch.setattr(world.portal, "submissions", page)
 
-    with pytest.raises(Unavailable, match="paging does not advance"):
+    with pytest.raises(Unavailable, match="paging of form f1 does not advance"):
         world.engine().streams.submissions(DEMO, whole=whole)
 
 

@@ -635,7 +635,7 @@ def test_a_list_of_forms_that_goes_round_in_circles_is_told(both: Served) -> Non
         body = {"results": [{"id": "ab"[n % 2], "name": "Demo"}], "paging": {"next": {"after": "AB"[n % 2]}}}
         both.sandbox.arm("replace", path="*/v3/forms*", body=json.dumps(body))
 
-    with pytest.raises(Unavailable, match="paging does not advance"):
+    with pytest.raises(Unavailable, match="paging of forms does not advance"):
         both.gateway.forms()
     assert both.requests("/v3/forms") < 10
 
