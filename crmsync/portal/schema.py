@@ -128,6 +128,11 @@ class Schema:
             problems[STAGE] = "HubSpot made it read-only"
         return problems
 
+    def problems_now(self) -> Mapping[str, str]:
+        """Say the same to who is about to write, from definitions that are no older than a minute."""
+        self._contact_properties.surprised()
+        return self.problems()
+
     def missing(self, needed: Mapping[Kind, Sequence[str]]) -> tuple[tuple[Kind, str], ...]:
         """List the properties that a definition needs and the portal does not have."""
         found = []

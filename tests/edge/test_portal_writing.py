@@ -417,6 +417,24 @@ def test_a_property_that_became_read_only_fails_without_a_request_a_contact(both
     assert updates(both) <= 2
 
 
+def test_a_property_that_became_read_only_a_while_ago_is_not_sent_at_all(both: Served) -> None:
+    ids = contacts(both, 2)
+    both.update(a_change(ids[0], Own.FIT, "1"))
+    control(both, "rules", {"read_only": [{"name": Own.FIT}]})
+    both.forget_requests()
+    both.time.pass_by(61)
+
+    outcomes = both.update(a_change(ids[1], Own.FIT, "30"), a_change(ids[1], Own.GRADE, "A1"))
+
+    assert [(one.intent.change.property, one.result) for one in outcomes] == [
+        (Own.FIT, Result.FAILED),
+        (Own.GRADE, Result.APPLIED),
+    ]
+    assert not [
+        one for one in both.sandbox.portal.log if "/batch/update" in one.target and Own.FIT in str(one.body)
+    ]
+
+
 # --- lost answers ------------------------------------------------------------------------------------------------
 
 
