@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,13 +78,13 @@ HOSTILE: dict[str, Callable[[], str | bytes]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_an_error_in_under_a_second(name: str) -> None:
-    text = HOSTILE[name]()
-    started = time.process_time()
+@pytest.mark.timeout(
+    30
+)  # what takes time with the square of a file takes minutes; these take a second at most
+def test_a_hostile_file_is_an_error_soon(name: str) -> None:
+    problems = problems_of(HOSTILE[name]())
 
-    problems = problems_of(text)
-
-    assert time.process_time() - started < 1
+    assert problems
     assert all(problem.startswith("d.yaml:") for problem in problems)
 
 

@@ -347,6 +347,7 @@ def test_an_approved_plan_that_no_longer_fits_is_replanned_never_forced(own: Sce
         "revert", own.first["run"], "--only", "promotions", *_of(people), status=5, env=_PARKING
     )
     own.says("approve", planned["plan"], "--who", "anna")
+    own.a_minute_later()  # the portal's clock stood still meanwhile, ours did not
     own.sandbox.edits.human(people[0], {STAGE: "evangelist"})
     own.a_minute_later()
 
