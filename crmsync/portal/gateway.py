@@ -162,6 +162,7 @@ class Gateway:
         return self._submissions.page(form, after)
 
     def shown(self, contacts: Sequence[ContactId], properties: Sequence[str]) -> Reading:
+        self.schema.look_again()  # not before the write itself: nothing may stand between comparing and writing
         return self._reader.shown(contacts, properties)
 
     def look_back(self, intents: Sequence[Intent]) -> tuple[Seen, ...]:

@@ -1,6 +1,7 @@
 """What the portal must have for crmsync: its group and properties, the stages, the scopes. Setup and check-up."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -128,10 +129,10 @@ class Schema:
             problems[STAGE] = "HubSpot made it read-only"
         return problems
 
-    def problems_now(self) -> Mapping[str, str]:
-        """Say the same to who is about to write, from definitions that are no older than a minute."""
-        self._contact_properties.surprised()
-        return self.problems()
+    def look_again(self) -> None:
+        """Have `problems` go by definitions that are no older than a minute, where the portal gives them."""
+        with suppress(Rejected):  # not allowed to look: the writes themselves will tell
+            self._contact_properties.surprised()
 
     def missing(self, needed: Mapping[Kind, Sequence[str]]) -> tuple[tuple[Kind, str], ...]:
         """List the properties that a definition needs and the portal does not have."""

@@ -96,7 +96,7 @@ class Writer:
 
     def _known_problems(self) -> dict[str, str]:
         try:
-            return dict(self._schema.problems_now())
+            return dict(self._schema.problems())
         except Rejected:
             return {}  # not allowed to look: the writes themselves will tell
 
